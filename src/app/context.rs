@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::outcome::Outcome;
+use super::output_lock::OutputLock;
 use super::reporter::Reporter;
 use super::signals::Signals;
 use crate::config::ProcessEnv;
@@ -33,6 +34,8 @@ pub(crate) struct AppContext {
     pub(crate) run_id: String,
     pub(crate) signals: Signals,
     pub(crate) reporter: Arc<dyn Reporter>,
+    /// The lock on the output directory, if the caller has locked it.
+    pub(crate) output_lock: Option<OutputLock>,
     /// Parses the arguments of a container of the demo application.
     pub(crate) parse_container: ParseArguments,
 }
@@ -164,6 +167,7 @@ pub(super) mod tests {
             run_id: String::new(),
             signals: Signals::new(|_, _| Ok(())),
             reporter: Arc::new(SilentReporter),
+            output_lock: None,
             parse_container: |_| Err("no container".into()),
         }
     }

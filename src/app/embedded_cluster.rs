@@ -8,8 +8,11 @@ use super::context::AppContext;
 use super::error::AppError;
 use super::manifest_files::read_manifests;
 use super::outcome::Outcome;
+use super::reporter::Reporter;
 use crate::console::{ConsoleLine, LineLevel};
-use crate::embedded::{DemoAppRuntime, EmbeddedHandle, EmbeddedOptions, Listener, SourcedObject};
+use crate::embedded::{
+    DemoAppRuntime, EmbeddedHandle, EmbeddedLimitation, EmbeddedOptions, Listener, SourcedObject,
+};
 use crate::error_code::ErrorCode;
 use crate::trial::manifest::Manifest;
 
@@ -22,7 +25,7 @@ pub(crate) struct EmbeddedRun {
 }
 
 impl EmbeddedRun {
-    /// Starts a cluster, applies the manifests, and waits until their Deployments are ready.
+    /// Starts a cluster, applies the manifests, and waits until their workloads are ready.
     pub(crate) async fn start(context: &AppContext, manifests: &[PathBuf]) -> Result<Self, AppError> {
         let (handle, listener) = start_cluster(context, manifests).await?;
         let failed = |error: std::io::Error| {
@@ -35,12 +38,18 @@ impl EmbeddedRun {
         Ok(Self { kubeconfig, handle, _dir: dir })
     }
 
-    /// Applies more manifests, and waits until all Deployments are ready.
+    /// Applies more manifests, and waits until all workloads are ready.
     pub(crate) async fn apply(&self, context: &AppContext, manifests: &[PathBuf]) -> Result<(), AppError> {
-        let manifests = read_manifests(&*context.reporter, manifests)?;
+        let manifests = read_manifests(context, manifests)?;
         let namespace = context.connection.namespace().unwrap_or("default");
-        Ok(self.handle.apply_and_wait(namespace, objects(&manifests)).await?)
+        let warn = |limitation| warn(&*context.reporter, &limitation);
+        Ok(self.handle.apply_and_wait(namespace, objects(&manifests), warn).await?)
     }
+}
+
+/// Shows what the cluster leaves out.
+pub(super) fn warn(reporter: &dyn Reporter, limitation: &EmbeddedLimitation) {
+    reporter.show(&ConsoleLine::note(LineLevel::Warning, limitation.to_string()));
 }
 
 /// Starts a cluster with a listener, and applies the manifests.
@@ -48,7 +57,7 @@ pub(crate) async fn start_cluster(
     context: &AppContext,
     manifests: &[PathBuf],
 ) -> Result<(EmbeddedHandle, Listener), AppError> {
-    let manifests = read_manifests(&*context.reporter, manifests)?;
+    let manifests = read_manifests(context, manifests)?;
     let seed = context.connection.seed.unwrap_or_default();
     let note = format!("starting an embedded cluster, seed {seed}; no other cluster is used");
     context.reporter.show(&ConsoleLine::note(LineLevel::Info, note));
@@ -58,7 +67,8 @@ pub(crate) async fn start_cluster(
         ..EmbeddedOptions::default()
     };
     let namespace = context.connection.namespace().unwrap_or("default");
-    Ok(EmbeddedHandle::start_with_objects(options, namespace, objects(&manifests)).await?)
+    let warn = |limitation| warn(&*context.reporter, &limitation);
+    Ok(EmbeddedHandle::start_with_objects(options, namespace, objects(&manifests), warn).await?)
 }
 
 fn objects(manifests: &[Manifest]) -> impl Iterator<Item = SourcedObject<'_>> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::error::AppError;
+use super::output_lock::{OutputInUse, OutputLock};
 use crate::engine::EventWatcher;
 use crate::error_code::{Coded, ErrorCode};
 use crate::event::RunEvent;
@@ -18,13 +19,22 @@ use crate::journal::EventSerializer;
 pub(crate) enum EventsFileError {
     #[error("cannot write events file {}", path.display())]
     Open { path: PathBuf, source: std::io::Error },
+    #[error("events file {} is being written by another run", path.display())]
+    InUse { path: PathBuf },
     #[error("events file is incomplete")]
     Write(#[source] std::io::Error),
 }
 
 impl Coded for EventsFileError {
     fn code(&self) -> ErrorCode {
-        ErrorCode::FileNotWritable
+        match self {
+            Self::InUse { .. } => ErrorCode::FileConflict,
+            Self::Open { .. } | Self::Write(_) => ErrorCode::FileNotWritable,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        matches!(self, Self::InUse { .. }).then(|| "choose another file with --events-file".to_owned())
     }
 }
 
@@ -35,6 +45,8 @@ struct EventsFileState {
     file: File,
     /// The first error; nothing is written after it.
     error: Mutex<Option<AppError>>,
+    /// Keeps other runs from writing the same file.
+    _lock: Option<OutputLock>,
 }
 
 /// Writes the events of one run.
@@ -46,9 +58,13 @@ pub(crate) struct EventsWatcher {
 impl EventsFile {
     /// Creates the file, or truncates it.
     pub(crate) fn open(path: &Path) -> Result<Self, EventsFileError> {
+        // not a device or a pipe
+        let is_file = std::fs::metadata(path).map_or(true, |meta| meta.is_file());
+        let lock = is_file.then(|| OutputLock::acquire(path)).transpose();
+        let lock = lock.map_err(|OutputInUse| EventsFileError::InUse { path: path.to_owned() })?;
         let file =
             File::create(path).map_err(|source| EventsFileError::Open { path: path.to_owned(), source })?;
-        Ok(Self(Arc::new(EventsFileState { file, error: Mutex::new(None) })))
+        Ok(Self(Arc::new(EventsFileState { file, error: Mutex::new(None), _lock: lock })))
     }
 
     /// Returns a watcher for the events of one run.

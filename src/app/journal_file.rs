@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::output_lock::{OutputInUse, OutputLock};
+use super::report_files::STANDARD_OUTPUT;
 use crate::engine::{EventWatcher, JournalSync, JournalSyncError};
 use crate::error_code::{Coded, ErrorCode};
 use crate::event::RunEvent;
@@ -31,6 +33,8 @@ const DELAY: Duration = Duration::from_millis(100);
 pub(crate) enum JournalFileError {
     #[error("cannot write journal {}", path.display())]
     Open { path: PathBuf, source: std::io::Error },
+    #[error("journal {} is being written by another run", path.display())]
+    InUse { path: PathBuf },
     #[error("cannot start the journal thread")]
     Thread(#[source] std::io::Error),
     #[error("cannot write journal {} ({saved})", path.display())]
@@ -41,8 +45,13 @@ impl Coded for JournalFileError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Open { .. } | Self::Finish { .. } => ErrorCode::FileNotWritable,
+            Self::InUse { .. } => ErrorCode::FileConflict,
             Self::Thread(_) => ErrorCode::InternalRuntime,
         }
+    }
+
+    fn hint(&self) -> Option<String> {
+        matches!(self, Self::InUse { .. }).then(|| "choose another file with --journal-path".to_owned())
     }
 }
 
@@ -155,7 +164,9 @@ impl Drop for JournalFile {
     fn drop(&mut self) {
         if self.thread.is_some() {
             self.stop();
-            self.shared.state.lock().files.remove_copies();
+            let mut state = self.shared.state.lock();
+            state.files.remove_copies();
+            state.files.lock = None;
         }
     }
 }
@@ -241,6 +252,8 @@ struct JournalPaths {
     /// The copy that is not published and gets the next update.
     next: usize,
     kind: JournalCopy,
+    /// Keeps other runs from writing the same journal.
+    lock: Option<OutputLock>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -251,11 +264,16 @@ enum JournalCopy {
     Whole,
     /// A device, for example: written once, at the end.
     AtTheEnd,
+    /// Standard output: the caller writes it, at the end.
+    StandardOutput,
 }
 
 impl JournalPaths {
     fn open(path: &Path) -> Result<Self, JournalFileError> {
         let error = |source| JournalFileError::Open { path: path.to_owned(), source };
+        if path == Path::new(STANDARD_OUTPUT) {
+            return Ok(Self::without_file());
+        }
         if path.is_dir() {
             return Err(error(ErrorKind::IsADirectory.into()));
         }
@@ -266,7 +284,10 @@ impl JournalPaths {
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let hidden = |part: &str| dir.join(format!(".{name}.live-{part}"));
         let special = path.exists() && !path.is_file();
+        let lock = if special { Ok(None) } else { OutputLock::acquire(&path).map(Some) };
+        let lock = lock.map_err(|OutputInUse| JournalFileError::InUse { path: path.clone() })?;
         let mut files = Self {
+            lock,
             copies: [hidden("a"), hidden("b")],
             link: hidden("new"),
             open: [None, None],
@@ -288,6 +309,19 @@ impl JournalPaths {
         Ok(files)
     }
 
+    /// Returns the paths of a journal that the caller writes to standard output.
+    fn without_file() -> Self {
+        Self {
+            path: PathBuf::from(STANDARD_OUTPUT),
+            copies: [PathBuf::new(), PathBuf::new()],
+            link: PathBuf::new(),
+            open: [None, None],
+            next: 0,
+            kind: JournalCopy::StandardOutput,
+            lock: None,
+        }
+    }
+
     /// Returns the handle of a copy; creates the copy if it is missing.
     fn file(&mut self, copy: usize) -> std::io::Result<&mut File> {
         let slot = &mut self.open[copy];
@@ -306,7 +340,7 @@ impl JournalPaths {
         let copy = self.next;
         match patch {
             FilePatch::Nothing => return Ok(()),
-            _ if self.kind == JournalCopy::AtTheEnd => return Ok(()),
+            _ if matches!(self.kind, JournalCopy::AtTheEnd | JournalCopy::StandardOutput) => return Ok(()),
             FilePatch::Whole(bytes) => {
                 let file = self.file(copy)?;
                 file.set_len(0).and_then(|()| write_at(file, 0, &bytes))?;
@@ -340,6 +374,15 @@ impl JournalPaths {
 
     /// Writes the final journal; on failure saves it to the temporary directory.
     fn finish(&mut self, text: &str) -> Result<(), JournalFileError> {
+        if self.kind == JournalCopy::StandardOutput {
+            return Ok(());
+        }
+        let finished = self.write_final(text);
+        self.lock = None;
+        finished
+    }
+
+    fn write_final(&mut self, text: &str) -> Result<(), JournalFileError> {
         // frees disk space that the journal may need
         self.remove_copies();
         let written = if self.kind == JournalCopy::AtTheEnd {
@@ -364,6 +407,9 @@ impl JournalPaths {
 
     fn remove_copies(&mut self) {
         self.open = [None, None];
+        if self.kind == JournalCopy::StandardOutput {
+            return;
+        }
         for path in self.copies.iter().chain([&self.link]) {
             let _ = std::fs::remove_file(path);
         }

@@ -1,8 +1,9 @@
-//! Reads manifests from files, as `kubectl apply -f` does.
+//! Reads manifests from files, as `kubectl apply -f` does, and builds kustomizations.
 
 use std::path::{Path, PathBuf};
 
-use super::reporter::Reporter;
+use super::context::AppContext;
+use super::kustomize::{KustomizeError, build, is_chart, kustomization_dir, quoted};
 use crate::console::{ConsoleLine, LineLevel};
 use crate::error_code::{Coded, ErrorCode};
 use crate::trial::manifest::{Manifest, ManifestError, modernise, parse};
@@ -20,6 +21,12 @@ pub(crate) enum ManifestFileError {
     NoFiles { path: PathBuf },
     #[error("no manifest in {}", path.display())]
     NoManifests { path: PathBuf },
+    #[error("{} is a Helm chart, which is not rendered", dir.display())]
+    HelmChart { dir: PathBuf },
+    #[error("manifest file {} is a template, which is not rendered", path.display())]
+    Template { path: PathBuf, source: ManifestError },
+    #[error(transparent)]
+    Kustomize(#[from] KustomizeError),
     #[error(transparent)]
     Invalid(#[from] ManifestError),
 }
@@ -30,25 +37,34 @@ impl Coded for ManifestFileError {
     }
 
     fn hint(&self) -> Option<String> {
-        matches!(self, Self::NoManifests { .. })
-            .then(|| "a manifest has apiVersion and kind; experiments are not manifests".to_owned())
+        match self {
+            Self::NoManifests { .. } => {
+                Some("a manifest has apiVersion and kind; experiments are not manifests".to_owned())
+            }
+            Self::HelmChart { dir } => {
+                Some(format!("render it first: helm template {} > manifests.yaml", quoted(dir)))
+            }
+            Self::Template { .. } => Some("render it first, for example with helm template".to_owned()),
+            Self::Kustomize(error) => error.hint(),
+            _ => None,
+        }
     }
 }
 
-/// Reads manifest files; of a directory the .json, .yaml and .yml files, not its subdirectories.
+/// Reads manifest files; of a directory the .json, .yaml and .yml files, not its subdirectories. Builds kustomizations.
 ///
 /// Returns namespaces and custom resource definitions first. Converts objects of removed API versions, with a warning.
 pub(crate) fn read_manifests(
-    reporter: &dyn Reporter,
+    context: &AppContext,
     paths: &[PathBuf],
 ) -> Result<Vec<Manifest>, ManifestFileError> {
     let mut manifests = Vec::new();
     for path in paths {
-        manifests.extend(read(path)?);
+        manifests.extend(read(context, path)?);
     }
     for manifest in &mut manifests {
         if let Some(warning) = modernise(manifest) {
-            reporter.show(&ConsoleLine::note(LineLevel::Warning, warning));
+            context.reporter.show(&ConsoleLine::note(LineLevel::Warning, warning));
         }
     }
     manifests.sort_by_key(|manifest| match manifest.object["kind"].as_str() {
@@ -58,8 +74,20 @@ pub(crate) fn read_manifests(
     Ok(manifests)
 }
 
-fn read(path: &Path) -> Result<Vec<Manifest>, ManifestFileError> {
+fn read(context: &AppContext, path: &Path) -> Result<Vec<Manifest>, ManifestFileError> {
+    let Some(dir) = kustomization_dir(path) else { return read_files(path) };
+    let manifests = parse(&dir.display().to_string(), &build(context, dir)?)?;
+    if manifests.is_empty() {
+        return Err(ManifestFileError::NoManifests { path: path.to_owned() });
+    }
+    Ok(manifests)
+}
+
+fn read_files(path: &Path) -> Result<Vec<Manifest>, ManifestFileError> {
     use ManifestFileError as Error;
+    if is_chart(path) {
+        return Err(Error::HelmChart { dir: path.to_owned() });
+    }
     let failed = |path: &Path, source| Error::Read { path: path.to_owned(), source };
     let mut files = Vec::new();
     if path.is_dir() {
@@ -84,7 +112,10 @@ fn read(path: &Path) -> Result<Vec<Manifest>, ManifestFileError> {
             return Err(Error::TooLarge { path: file.clone() });
         }
         let text = std::fs::read_to_string(file).map_err(|error| failed(file, error))?;
-        manifests.extend(parse(&file.display().to_string(), &text)?);
+        manifests.extend(parse(&file.display().to_string(), &text).map_err(|source| {
+            let is_template = text.contains("{{");
+            if is_template { Error::Template { path: file.clone(), source } } else { source.into() }
+        })?);
     }
     if manifests.is_empty() {
         return Err(Error::NoManifests { path: path.to_owned() });
@@ -107,15 +138,29 @@ mod tests {
         write("notes.txt", "{");
         std::fs::create_dir(dir.path().join("sub.yaml")).unwrap();
         let kinds: Vec<_> =
-            read(dir.path()).unwrap().iter().map(|manifest| manifest.object["kind"].clone()).collect();
+            read_files(dir.path()).unwrap().iter().map(|manifest| manifest.object["kind"].clone()).collect();
         assert_eq!(kinds, ["ConfigMap", "Service"]);
         // a file that is named itself is not skipped
-        let error = read(&dir.path().join("experiment.json")).err().unwrap();
+        let error = read_files(&dir.path().join("experiment.json")).err().unwrap();
         assert!(matches!(error, ManifestFileError::NoManifests { .. }), "{error}");
         write("z.yaml", "a: [");
-        assert!(read(dir.path()).err().unwrap().to_string().contains("z.yaml"));
-        assert!(read(&dir.path().join("gone")).is_err());
+        assert!(read_files(dir.path()).err().unwrap().to_string().contains("z.yaml"));
+        assert!(read_files(&dir.path().join("gone")).is_err());
         let empty = TempDir::new().unwrap();
-        assert!(matches!(read(empty.path()), Err(ManifestFileError::NoFiles { .. })));
+        assert!(matches!(read_files(empty.path()), Err(ManifestFileError::NoFiles { .. })));
+    }
+
+    #[test]
+    fn charts_and_templates_are_named() {
+        let dir = TempDir::new().unwrap();
+        std::fs::create_dir(dir.path().join("chart")).unwrap();
+        std::fs::write(dir.path().join("chart/Chart.yaml"), "apiVersion: v2\nname: shop\n").unwrap();
+        let error = read_files(&dir.path().join("chart")).err().unwrap();
+        assert!(matches!(error, ManifestFileError::HelmChart { .. }), "{error}");
+        let hint = error.hint().unwrap();
+        assert!(hint.starts_with("render it first: helm template "), "{hint}");
+        let path = dir.path().join("web.yaml");
+        std::fs::write(&path, "metadata:\n  name: {{ .Values.name }}\n").unwrap();
+        assert!(matches!(read_files(&path), Err(ManifestFileError::Template { .. })));
     }
 }

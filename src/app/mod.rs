@@ -6,6 +6,7 @@
 //!  run, trial, …        RunRequest  ─► RunOutcome, and the same for every command
 //!  run_context          settings, variables and providers of a run
 //!  journal_file, …      the files that a run reads and writes
+//!  output_lock          keeps two runs from writing the same output
 //! ```
 //!
 //! Nothing here parses a command line, writes to a standard stream, or knows the number of an exit code.
@@ -23,10 +24,12 @@ mod error;
 mod events_file;
 pub(crate) mod init;
 mod journal_file;
+mod kustomize;
 pub(crate) mod load_journals;
 pub(crate) mod manifest_files;
 pub(crate) mod notify;
 mod outcome;
+mod output_lock;
 pub(crate) mod publish;
 pub(crate) mod recover;
 pub(crate) mod report_files;

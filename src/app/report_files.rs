@@ -12,7 +12,13 @@ use crate::report::markdown::MAX_COMMENT_BYTES;
 use crate::report::{self, ReportSummary};
 
 /// Name of standard output.
-const STANDARD_OUTPUT: &str = "-";
+pub(crate) const STANDARD_OUTPUT: &str = "-";
+
+/// Returns the error of two results on standard output.
+pub(crate) fn standard_output_conflict() -> AppError {
+    let message = "cannot write two results to standard output";
+    AppError::new(ErrorCode::UsageInvalid, message).with_hint("write one of them to a file")
+}
 
 /// The file of each report; `-` is standard output.
 #[derive(Clone, Debug, Default)]
@@ -48,10 +54,7 @@ impl ReportFiles {
     pub(crate) fn check(&self, is_standard_output_taken: bool) -> Result<(), AppError> {
         let count = self.files().filter(|file| *file == Path::new(STANDARD_OUTPUT)).count();
         if count + usize::from(is_standard_output_taken && count > 0) > 1 {
-            let message = "cannot write two results to standard output";
-            return Err(
-                AppError::new(ErrorCode::UsageInvalid, message).with_hint("write one of them to a file")
-            );
+            return Err(standard_output_conflict());
         }
         let mut files = self.files().filter(|file| *file != Path::new(STANDARD_OUTPUT));
         // nothing was changed yet

@@ -35,9 +35,26 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| invalid())
 }
 
+/// Stands for no limit: no run takes ten years.
+const NO_LIMIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// Parses a time limit. As for kubectl, 0 means no limit.
+pub(super) fn parse_time_limit(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map(|limit| if limit.is_zero() { NO_LIMIT } else { limit })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zero_means_no_limit() {
+        for zero in ["0", "0s", "0ms", "-0"] {
+            assert_eq!(parse_time_limit(zero), Ok(NO_LIMIT), "{zero}");
+        }
+        assert_eq!(parse_time_limit("1ms"), Ok(Duration::from_millis(1)));
+        assert!(parse_time_limit("-1").is_err());
+    }
 
     #[test]
     fn parse_duration_takes_seconds_and_units() {

@@ -23,7 +23,7 @@ pub(super) enum EmbeddedCommand {
 /// `embedded serve`.
 #[derive(clap::Args, Debug)]
 pub(super) struct ServeArgs {
-    /// Manifest file or directory (non-recursive) to apply first. Repeatable
+    /// Manifest file, directory (non-recursive) or kustomization to apply first. Repeatable
     #[arg(long, value_name = "PATH")]
     apply: Vec<PathBuf>,
 }

@@ -100,6 +100,7 @@ fn run_command(
         run_id,
         signals: Signals::new(signal_handlers::install),
         reporter: Arc::clone(&terminal) as _,
+        output_lock: None,
         parse_container: demo_app::parse_container,
     };
     let session = CommandContext { shown, global, app, terminal, document };

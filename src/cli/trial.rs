@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 
 use super::CommandContext;
 use super::compare::{CompareFormat, FailOn, RuleArgs};
-use super::duration::parse_duration;
+use super::duration::parse_time_limit;
 use super::parse::{existing_path, integer_in};
 use super::path_conflicts::PathSet;
 use super::report_args::{ReportArgs, write_reports};
@@ -35,10 +35,10 @@ pub(super) struct TrialArgs {
     /// Experiment: JSON or YAML file, http or https URL, or - for standard input
     #[arg(value_name = "EXPERIMENT")]
     source: String,
-    /// Manifest file or directory (non-recursive) before the change. Repeatable
+    /// Manifest file, directory (non-recursive) or kustomization before the change. Repeatable
     #[arg(long, required = true, value_name = "PATH")]
     before: Vec<PathBuf>,
-    /// Manifest file or directory (non-recursive) after the change. Repeatable
+    /// Manifest file, directory (non-recursive) or kustomization after the change. Repeatable
     #[arg(long, required = true, value_name = "PATH")]
     after: Vec<PathBuf>,
     /// Manifests of both arms; only these may contain cluster-scoped objects. Repeatable
@@ -53,8 +53,8 @@ pub(super) struct TrialArgs {
     /// If namespaces cannot be created: deploy into the existing --namespace; originals are backed up and restored
     #[arg(long)]
     in_place: bool,
-    /// Time allowed for workloads to become ready; the run is void otherwise
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "2m")]
+    /// Time allowed for workloads to become ready; the run is void otherwise. 0 means no limit
+    #[arg(long, value_name = "DURATION", value_parser = parse_time_limit, default_value = "2m")]
     ready_timeout: Duration,
     /// Allow a target outside the namespace of the run: a namespace, a host, or one of cluster, credentials, process,
     /// unknown. Repeatable
@@ -71,11 +71,11 @@ pub(super) struct TrialArgs {
     /// When to run rollbacks
     #[arg(long, value_enum, value_name = "STRATEGY")]
     rollback_strategy: Option<RollbackStrategyArg>,
-    /// Stop a run after this time, such as 90s or 5m; rollbacks are not included
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    /// Stop a run after this time, such as 90s or 5m; rollbacks are not included. 0 means no limit
+    #[arg(long, value_name = "DURATION", value_parser = parse_time_limit)]
     timeout: Option<Duration>,
-    /// Time allowed to observe the effect of an action
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "45s")]
+    /// Time allowed to observe the effect of an action; 0 means no limit
+    #[arg(long, value_name = "DURATION", value_parser = parse_time_limit, default_value = "45s")]
     effect_timeout: Duration,
     #[command(flatten)]
     sampling: SamplingArgs,

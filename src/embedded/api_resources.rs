@@ -117,6 +117,7 @@ const SUBRESOURCES: &[SubresourceRow] = &[
     (|kind| kind.scale, "scale", "autoscaling/v1/Scale", "get patch update"),
     (|kind| kind.name == "Pod", "eviction", "policy/v1/Eviction", "create"),
     (|kind| kind.name == "Pod", "log", "Pod", "get"),
+    (|kind| kind.name == "Pod", "portforward", "PodPortForwardOptions", "create get"),
     (|kind| kind.name == "Service", "proxy", "ServiceProxyOptions", "get"),
 ];
 

@@ -15,6 +15,7 @@ pub(super) fn apply_defaults(kind: &ApiResource, object: &mut Json) {
         ("", "Service") => default_service(&mut object["spec"]),
         ("", "Namespace") => {
             object["spec"] = json!({"finalizers": ["kubernetes"]});
+            object["metadata"]["labels"]["kubernetes.io/metadata.name"] = json!(name(object));
             set_missing(&mut object["status"], json!({"phase": "Active"}));
         }
         ("apps", "Deployment") => {

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::error::ContainerError;
 use super::json_fields::{items, text};
+use super::network_policy::PodLabels;
 use super::{ContainerRuntime, EmbeddedCluster, PortBinding, StartFuture};
 use crate::demo_app::{
     Application, DEFAULT_PROVIDER, DemoAppConfig, DemoConsumer, DemoProvider, DemoServer, PROVIDER_ENV,
@@ -38,7 +39,7 @@ impl ContainerRuntime for DemoAppRuntime {
     fn start<'a>(
         &'a self,
         cluster: &'a Arc<EmbeddedCluster>,
-        namespace: &'a str,
+        pod: &'a Json,
         container: &'a Json,
         end: oneshot::Receiver<()>,
     ) -> StartFuture<'a> {
@@ -52,7 +53,7 @@ impl ContainerRuntime for DemoAppRuntime {
             match config {
                 DemoAppConfig::Provider { .. } => listen(port, DemoProvider, end).await,
                 DemoAppConfig::Consumer { timeout, breaker, .. } => {
-                    let provider = provider_url(cluster, namespace, container)?;
+                    let provider = provider_url(cluster, pod, container)?;
                     listen(port, DemoConsumer::new(&provider, timeout, breaker)?, end).await
                 }
             }
@@ -63,7 +64,7 @@ impl ContainerRuntime for DemoAppRuntime {
 /// Returns the provider URL of a container. The name of a Service becomes a loopback address.
 fn provider_url(
     cluster: &Arc<EmbeddedCluster>,
-    namespace: &str,
+    pod: &Json,
     container: &Json,
 ) -> Result<String, ContainerError> {
     let variable = items(&container["env"]).find(|variable| variable["name"] == PROVIDER_ENV);
@@ -76,7 +77,7 @@ fn provider_url(
     let (Some(url::Host::Domain(host)), Some(port)) = (url.host(), url.port_or_known_default()) else {
         return Ok(value.to_owned());
     };
-    let Some(address) = cluster.resolve(host, port, namespace) else { return Ok(value.to_owned()) };
+    let Some(address) = cluster.resolve(host, port, PodLabels::of(pod)) else { return Ok(value.to_owned()) };
     let address = address.map_err(|source| ContainerError::Resolve { url: value.to_owned(), source })?;
     url.set_ip_host(address.ip())
         .and_then(|()| url.set_port(Some(address.port())))

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, WARNING};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::Frame;
+use hyper::upgrade::OnUpgrade;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value as Json, json};
 
@@ -19,7 +20,9 @@ use super::EmbeddedCluster;
 use super::api::{
     ApiServer, DeleteOptions, ListOptions, ListResult, ObjectPath, RequestedForm, Watch, WriteOptions,
 };
-use super::network::UnreachableService;
+use super::limitation::missing_effect;
+use super::network::{UnreachableService, send_request};
+use super::network_policy::NetworkSource;
 use super::patch::{ApiPatchType, apply_patch};
 use super::protobuf;
 use super::selector::LabelSelector;
@@ -48,6 +51,7 @@ enum ApiResponse {
     Text(String),
     Watch(Box<Watch>),
     Proxied(Response<Bytes>),
+    Switched(Response<ApiBody>),
 }
 
 impl ApiCall {
@@ -123,7 +127,8 @@ impl EmbeddedCluster {
         B: hyper::body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        let upgrade = head.extensions.remove::<OnUpgrade>();
         let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
         let shape = RequestedForm::from_accept(
             head.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default(),
@@ -140,12 +145,19 @@ impl EmbeddedCluster {
                     headers: head.headers,
                     body: body.to_bytes(),
                 };
-                self.dispatch(&call).await
+                self.dispatch(&call, upgrade).await
             }
         };
         match answer {
             Ok(ApiResponse::Object(code, object)) => {
-                json_response(code, &shape.format_object(object, self.api.now()))
+                let warning = if code == StatusCode::CREATED { missing_effect(&object) } else { None };
+                let mut response = json_response(code, &shape.format_object(object, self.api.now()));
+                if let Some(warning) =
+                    warning.and_then(|text| HeaderValue::from_str(&format!("299 - \"{text}\"")).ok())
+                {
+                    response.headers_mut().insert(WARNING, warning);
+                }
+                response
             }
             Ok(ApiResponse::List(list)) => {
                 build_response(StatusCode::OK, JSON_CONTENT_TYPE, list.format(shape, self.api.now()).into())
@@ -153,11 +165,16 @@ impl EmbeddedCluster {
             Ok(ApiResponse::Text(text)) => build_response(StatusCode::OK, "text/plain", text.into()),
             Ok(ApiResponse::Watch(watch)) => watch_response(*watch, shape),
             Ok(ApiResponse::Proxied(passed)) => passed.map(|bytes| Full::new(bytes).boxed()),
+            Ok(ApiResponse::Switched(response)) => response,
             Err(status) => error_response(&status),
         }
     }
 
-    async fn dispatch(self: &Arc<Self>, call: &ApiCall) -> Result<ApiResponse, ApiStatus> {
+    async fn dispatch(
+        self: &Arc<Self>,
+        call: &ApiCall,
+        upgrade: Option<OnUpgrade>,
+    ) -> Result<ApiResponse, ApiStatus> {
         let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
         match path.as_slice() {
             ["version"] => return Ok(ApiResponse::Object(StatusCode::OK, version_document())),
@@ -192,8 +209,13 @@ impl EmbeddedCluster {
                     self.api.now(),
                 )?))
             }
-            ["exec" | "attach" | "portforward"] if at.kind.name == "Pod" => {
-                Err(ApiStatus::not_implemented("exec, attach and port-forward"))
+            ["portforward"] if at.kind.name == "Pod" => {
+                let pod = self.api.get(&at)?;
+                let ports = call.query("ports");
+                self.forward_ports(&pod, &at.key(), ports, &call.headers, upgrade).map(ApiResponse::Switched)
+            }
+            ["exec" | "attach"] if at.kind.name == "Pod" => {
+                Err(ApiStatus::not_implemented("exec and attach"))
             }
             ["proxy", rest @ ..] if at.kind.name == "Service" => self.proxy_to_service(call, &at, rest).await,
             _ => Err(ApiStatus::no_such_resource()),
@@ -220,7 +242,7 @@ impl EmbeddedCluster {
             path.push('?');
             path += &url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&call.query).finish();
         }
-        let endpoint = self.next_endpoint(&at.namespace, name, port).map_err(|error| {
+        let to = self.next_endpoint(&at.namespace, name, port).map_err(|error| {
             ApiStatus::unavailable(match error {
                 UnreachableService::NoEndpoints => format!("no endpoints available for service \"{name}\""),
                 UnreachableService::NoPort => {
@@ -228,12 +250,14 @@ impl EmbeddedCluster {
                 }
             })
         })?;
-        let address = endpoint.address;
+        let address = to.endpoint.address;
         let request = Request::builder().method(&call.method).uri(&path).body(call.body.clone());
-        let response = match request {
-            Ok(request) => super::network::send_request(endpoint, request).await,
-            Err(error) => Err(error.into()),
+        let exchange = async {
+            let request = request?;
+            self.wait_until_admitted(&NetworkSource::Outside, &to).await?;
+            send_request(to.endpoint, request).await
         };
+        let response = exchange.await;
         response.map(ApiResponse::Proxied).map_err(|error| {
             let note = self.simulated_image_note(&at.namespace, address).unwrap_or_default();
             ApiStatus::unavailable(format!("error trying to reach service: {error}{note}"))
@@ -358,7 +382,7 @@ fn openapi_response(accept: &str) -> Response<Bytes> {
     if accept.contains("protobuf") {
         let mut response = Response::new(Bytes::from_static(PROTOBUF));
         let content_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
-        response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         return response;
     }
     let document = json!({"swagger": "2.0", "info": {"title": "embedded", "version": ""}, "paths": {}, "definitions": {}});
@@ -385,7 +409,7 @@ fn json_response(code: StatusCode, document: &Json) -> Response<ApiBody> {
 fn build_response(code: StatusCode, content_type: &'static str, body: Bytes) -> Response<ApiBody> {
     let mut response = Response::new(Full::new(body).boxed());
     *response.status_mut() = code;
-    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -396,6 +420,6 @@ fn watch_response(watch: Watch, shape: RequestedForm) -> Response<ApiBody> {
         Some((Ok::<_, Infallible>(Frame::data(Bytes::from(line))), watch))
     });
     let mut response = Response::new(StreamBody::new(lines).boxed());
-    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(JSON_CONTENT_TYPE));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON_CONTENT_TYPE));
     response
 }

@@ -73,7 +73,7 @@ impl Listener {
                     let mut http = http1::Builder::new();
                     http.timer(TokioTimer::new()).header_read_timeout(CLIENT_TIMEOUT);
                     // a client may disconnect at any time
-                    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+                    let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
                 });
             }
         });

@@ -10,6 +10,8 @@
 //!  └─ store        objects, one revision for all, the change history          json_fields  accessors
 //!  controllers     Deployments, ReplicaSets, Endpoints, budgets, namespaces, garbage; the lifecycle of Pods
 //!  network         Pods that listen on loopback, Services that forward connections    logs  logs of Pods
+//!  ├─ network_policy  which connections are let in
+//!  └─ port_forward    connections of clients outside the cluster
 //! ```
 //!
 //! The caller provides the seed of all random values and the clock of all timestamps. Delays use the time of the
@@ -23,12 +25,15 @@
 //! for a lost Node: its Pods are not ready and do not terminate until the condition changes. `False` keeps new Pods
 //! away; running Pods stay as they are, as in a real cluster.
 //!
+//! Network policies decide which connections are let in, by their selectors and ports. Clients outside the cluster have the
+//! address of the Node. Unlike in a real cluster, policies also apply to port-forward: it stands for a direct connection.
+//!
 //! It is a test double and stays small. Compared with a real cluster, it lacks:
 //!
 //! - Access: users and RBAC (all requests are allowed), field managers (server-side apply merges), admission beyond
 //!   defaults, validation beyond the needs of the controllers.
-//! - API: exec, attach, port-forward, following logs, schemas (`kubectl explain`), consistent paging, volumes,
-//!   network policies, the objects that controllers add to each namespace (accounts, tokens, certificates).
+//! - API: exec, attach, port-forward by SPDY, following logs, schemas (`kubectl explain`), consistent paging, volumes,
+//!   the objects that controllers add to each namespace (accounts, tokens, certificates).
 //! - Controllers: those of other workloads, and the adoption of Pods.
 //! - Containers: they do not exit or restart. Liveness and startup probes are stored but not run. `exec` and `grpc`
 //!   readiness probes pass. A redirect passes and is not followed.
@@ -48,10 +53,13 @@ mod demo_runtime;
 mod error;
 mod http;
 mod json_fields;
+mod limitation;
 mod listener;
 mod logs;
 mod network;
+mod network_policy;
 mod patch;
+mod port_forward;
 mod protobuf;
 mod schema;
 mod selector;
@@ -74,20 +82,23 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::Timestamp;
 use api::ApiServer;
-use controllers::UNHEALTHY_REASON;
-use json_fields::{number, text};
 use logs::PodLogs;
 use network::ClusterNetwork;
-use store::ObjectKey;
 
 pub use bootstrap::SourcedObject;
 pub use controllers::{CRASHING_IMAGE_PREFIX, MISSING_IMAGE_PREFIX};
 pub use demo_runtime::{DemoAppRuntime, ParseArguments};
 pub use error::{ContainerError, EmbeddedError};
 pub use http::ApiBody;
+pub use limitation::EmbeddedLimitation;
 pub use listener::{Listener, NAME};
 pub use status::ApiStatus;
 
+/// The architecture of the simulated Nodes, in Go's words. It is the same on all machines: a seed repeats a run.
+const NODE_ARCHITECTURE: &str = "amd64";
+/// The region and the zones of the Nodes.
+const REGION: &str = "embedded";
+const ZONES: [&str; 3] = ["embedded-a", "embedded-b", "embedded-c"];
 /// How many readiness probes run at once: each takes two file descriptors.
 const MAX_CONCURRENT_PROBES: usize = 50;
 
@@ -105,11 +116,11 @@ pub struct PortBinding {
 
 /// Runs containers.
 pub trait ContainerRuntime: Send + Sync {
-    /// Starts a container; it runs until `end`.
+    /// Starts a container of a Pod; it runs until `end`.
     fn start<'a>(
         &'a self,
         cluster: &'a Arc<EmbeddedCluster>,
-        namespace: &'a str,
+        pod: &'a Json,
         container: &'a Json,
         end: oneshot::Receiver<()>,
     ) -> StartFuture<'a>;
@@ -122,7 +133,7 @@ impl ContainerRuntime for NoopRuntime {
     fn start<'a>(
         &'a self,
         _: &'a Arc<EmbeddedCluster>,
-        _: &'a str,
+        _: &'a Json,
         _: &'a Json,
         _: oneshot::Receiver<()>,
     ) -> StartFuture<'a> {
@@ -180,7 +191,8 @@ impl EmbeddedCluster {
         let api = Arc::new(ApiServer::new(seed, clock));
         for number in 1..=nodes {
             // a valid object: creation cannot fail
-            let _ = api.create_object(node_object(&format!("embedded-{number}"), &api.now_text()));
+            let name = format!("embedded-{number}");
+            let _ = api.create_object(node_object(&name, zone_of(number), &api.now_text()));
         }
         let tasks = Mutex::new(JoinSet::new());
         let cluster = Arc::new(Self {
@@ -224,32 +236,6 @@ impl EmbeddedHandle {
         let at = api.locate(&object)?;
         api.patch(&at, patch::ApiPatchType::Apply, &object, &api::WriteOptions::default()).map(drop)
     }
-
-    /// Describes every Deployment that is not ready: available replicas, and the last probe failure of its
-    /// Pods.
-    pub fn unready_deployments(&self) -> Vec<String> {
-        let state = self.cluster.api.lock();
-        let mut unready = Vec::new();
-        for (key, object) in state.store.list("apps/deployments", "") {
-            let (desired, status) = (number(&object["spec"]["replicas"]), &object["status"]);
-            let counted = ["replicas", "updatedReplicas", "availableReplicas"];
-            let is_observed =
-                number(&status["observedGeneration"]) == number(&object["metadata"]["generation"]);
-            if !is_observed || counted.iter().any(|field| number(&status[field]) != desired) {
-                let ObjectKey { namespace, name, .. } = &**key;
-                let available = number(&status["availableReplicas"]);
-                let belongs =
-                    |event: &Json| text(&event["involvedObject"]["name"]).starts_with(&format!("{name}-"));
-                let mut events = state.store.list("/events", namespace).map(|(_, event)| event);
-                let event = events.find(|event| event["reason"] == UNHEALTHY_REASON && belongs(event));
-                let reason = event.map(|event| format!(": {}", text(&event["message"]))).unwrap_or_default();
-                unready.push(format!(
-                    "Deployment {namespace}/{name} ({available} of {desired} available{reason})"
-                ));
-            }
-        }
-        unready
-    }
 }
 
 /// The cluster as a `tower::Service`, which a `kube::Client` can use without a port.
@@ -275,20 +261,37 @@ where
     }
 }
 
-fn node_object(name: &str, now: &str) -> Json {
+fn node_object(name: &str, zone: &str, now: &str) -> Json {
     let condition = json!({
         "type": "Ready", "status": "True", "reason": "KubeletReady", "message": "the Node is simulated",
         "lastHeartbeatTime": now, "lastTransitionTime": now,
     });
     json!({
         "apiVersion": "v1", "kind": "Node",
-        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}},
+        "metadata": {"name": name, "labels": node_labels(name, zone)},
         "spec": {},
         "status": {
             "conditions": [condition], "addresses": [{"type": "Hostname", "address": name}],
             "capacity": {"cpu": "4", "memory": "8Gi", "pods": "1100"},
             "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "1100"},
-            "nodeInfo": {"kubeletVersion": "v1.33.0+embedded", "operatingSystem": "linux", "architecture": ""},
+            "nodeInfo": {"kubeletVersion": "v1.33.0+embedded", "operatingSystem": "linux",
+                "architecture": NODE_ARCHITECTURE},
         },
+    })
+}
+
+/// Returns the zone of a Node: the Nodes take turns.
+fn zone_of(number: usize) -> &'static str {
+    ZONES[(number - 1) % ZONES.len()]
+}
+
+/// Returns the labels that a cloud provider and a kubelet set, with their deprecated names.
+fn node_labels(name: &str, zone: &str) -> Json {
+    json!({
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux", "beta.kubernetes.io/os": "linux",
+        "kubernetes.io/arch": NODE_ARCHITECTURE, "beta.kubernetes.io/arch": NODE_ARCHITECTURE,
+        "topology.kubernetes.io/region": REGION, "failure-domain.beta.kubernetes.io/region": REGION,
+        "topology.kubernetes.io/zone": zone, "failure-domain.beta.kubernetes.io/zone": zone,
     })
 }

@@ -1,4 +1,5 @@
-//! The network of the embedded cluster: Pods listen on loopback, Services forward connections.
+//! The network of the embedded cluster: Pods listen on loopback, Services forward the connections that network policies
+//! let in.
 //!
 //! Verbatim: Kubernetes API server
 
@@ -17,15 +18,21 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use serde_json::Value as Json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::EmbeddedCluster;
 use super::json_fields::{is_ready, is_terminating, items, text};
+use super::network_policy::{NetworkSource, PodLabels, is_admitted};
 use super::store::ObjectKey;
 
 /// The time and size limits of a response that is forwarded from a Pod.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024;
+/// How long a connection that network policies deny gets no answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much of a request is read from a client before its connection is admitted.
+const MAX_EARLY_BYTES: usize = 64 * 1024;
 
 /// A port of a Pod: its cluster address, and its real one.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +41,13 @@ pub(super) struct NetworkEndpoint {
     pub(super) address: PodAddress,
     /// The loopback address; nothing for simulated Pods.
     pub(super) real: Option<SocketAddr>,
+}
+
+/// A ready Pod of a Service, and the port that the Service forwards to.
+#[derive(Clone, Debug)]
+pub(super) struct ServiceEndpoint {
+    pub(super) pod: ObjectKey,
+    pub(super) endpoint: NetworkEndpoint,
 }
 
 /// A Pod address and port in the cluster.
@@ -63,6 +77,8 @@ pub(super) enum PodRequestError {
     // the source is part of the message: both end up in one field of a `Status`
     #[error("dial tcp {address}: connect: {error}")]
     Connect { address: PodAddress, error: io::Error },
+    #[error("dial tcp {address}: i/o timeout")]
+    ConnectTimeout { address: PodAddress },
     #[error(transparent)]
     Request(#[from] http::Error),
     #[error(transparent)]
@@ -80,9 +96,18 @@ pub(super) enum PodRequestError {
 pub(super) struct ClusterNetwork {
     /// The running Pods, by their cluster address.
     pods: Mutex<HashMap<PodAddress, SocketAddr>>,
-    /// The loopback addresses of Services, by namespace, name and port.
-    service_listeners: Mutex<HashMap<(String, String, u16), SocketAddr>>,
+    /// The loopback addresses of Services.
+    service_listeners: Mutex<HashMap<ServiceListenerKey, SocketAddr>>,
     next_index: AtomicUsize,
+}
+
+/// A Service port as Pods with the same labels see it: network policies distinguish clients by their labels.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct ServiceListenerKey {
+    namespace: String,
+    service: String,
+    port: u16,
+    source: PodLabels,
 }
 
 impl ClusterNetwork {
@@ -115,14 +140,38 @@ impl EmbeddedCluster {
         namespace: &str,
         service: &str,
         port: &str,
-    ) -> Result<NetworkEndpoint, UnreachableService> {
-        let ready = self.ready_endpoints(namespace, service, port)?;
+    ) -> Result<ServiceEndpoint, UnreachableService> {
+        let mut ready = self.ready_endpoints(namespace, service, port)?;
         if ready.is_empty() {
             return Err(UnreachableService::NoEndpoints);
         }
         let turn = self.network.next_index.fetch_add(1, Ordering::Relaxed);
-        let pod_address = ready[turn % ready.len()];
-        Ok(NetworkEndpoint { address: pod_address, real: self.network.find(pod_address) })
+        let (pod, address) = ready.swap_remove(turn % ready.len());
+        Ok(ServiceEndpoint { pod, endpoint: NetworkEndpoint { address, real: self.network.find(address) } })
+    }
+
+    fn is_admitted(&self, source: &NetworkSource, to: &ServiceEndpoint) -> bool {
+        is_admitted(&self.api.lock(), source, &to.pod, to.endpoint.address.1)
+    }
+
+    /// Waits until the network policies let a connection in. A denied connection is not refused: it gets no answer.
+    pub(super) async fn wait_until_admitted(
+        &self,
+        source: &NetworkSource,
+        to: &ServiceEndpoint,
+    ) -> Result<(), PodRequestError> {
+        let mut changed = self.api.subscribe();
+        let admission = async { while !self.is_admitted(source, to) && changed.changed().await.is_ok() {} };
+        let address = to.endpoint.address;
+        tokio::time::timeout(CONNECT_TIMEOUT, admission)
+            .await
+            .map_err(|_| PodRequestError::ConnectTimeout { address })
+    }
+
+    /// Waits until the network policies deny a connection that they let in.
+    pub(super) async fn wait_until_denied(&self, source: &NetworkSource, to: &ServiceEndpoint) {
+        let mut changed = self.api.subscribe();
+        while self.is_admitted(source, to) && changed.changed().await.is_ok() {}
     }
 
     /// Explains why a Pod refuses connections, if its image is simulated.
@@ -142,7 +191,7 @@ impl EmbeddedCluster {
         namespace: &str,
         service: &str,
         port: &str,
-    ) -> Result<Vec<PodAddress>, UnreachableService> {
+    ) -> Result<Vec<(ObjectKey, PodAddress)>, UnreachableService> {
         let state = self.api.lock();
         let find = |resource: &str| state.store.get(&ObjectKey::new(resource, namespace, service));
         let object = find("/services").ok_or(UnreachableService::NoPort)?;
@@ -162,27 +211,21 @@ impl EmbeddedCluster {
             let Some(number) = number else { continue };
             for address in items(&subset["addresses"]) {
                 // the Endpoints object may be outdated
-                let pod =
-                    state.store.get(&ObjectKey::new("/pods", namespace, text(&address["targetRef"]["name"])));
+                let key = ObjectKey::new("/pods", namespace, text(&address["targetRef"]["name"]));
+                let pod = state.store.get(&key);
                 if !pod.is_some_and(|pod| is_ready(pod) && !is_terminating(pod)) {
                     continue;
                 }
                 if let Some(ip) = address["ip"].as_str().and_then(|ip| ip.parse().ok()) {
-                    addresses.push(PodAddress(ip, number));
+                    addresses.push((key, PodAddress(ip, number)));
                 }
             }
         }
         Ok(addresses)
     }
 
-    /// Returns the loopback address of a Service, which forwards connections to ready Pods.
-    pub fn service_address(
-        self: &Arc<Self>,
-        namespace: &str,
-        service: &str,
-        port: u16,
-    ) -> io::Result<SocketAddr> {
-        let key = (namespace.to_owned(), service.to_owned(), port);
+    /// Returns the loopback address of a Service, which forwards connections of Pods with these labels to ready Pods.
+    fn service_address(self: &Arc<Self>, key: ServiceListenerKey) -> io::Result<SocketAddr> {
         if let Some(known) = self.network.service_listeners.lock().get(&key) {
             return Ok(*known);
         }
@@ -194,22 +237,23 @@ impl EmbeddedCluster {
         Ok(address)
     }
 
-    /// Returns the loopback address of the Service that a host name means, seen from a Pod of `namespace`.
+    /// Returns the loopback address of the Service that a host name means, seen from a Pod.
     /// Names are `NAME`, `NAME.NAMESPACE`, and the longer forms of cluster DNS.
-    pub fn resolve(
+    pub(super) fn resolve(
         self: &Arc<Self>,
         host: &str,
         port: u16,
-        namespace: &str,
+        source: PodLabels,
     ) -> Option<io::Result<SocketAddr>> {
         let (service, namespace) = match host.split('.').collect::<Vec<_>>().as_slice() {
-            [name] if *name != "localhost" => (*name, namespace),
+            [name] if *name != "localhost" => (*name, source.namespace()),
             [name, namespace] | [name, namespace, "svc"] | [name, namespace, "svc", "cluster", "local"] => {
                 (*name, *namespace)
             }
             _ => return None,
         };
-        Some(self.service_address(namespace, service, port))
+        let (service, namespace) = (service.to_owned(), namespace.to_owned());
+        Some(self.service_address(ServiceListenerKey { namespace, service, port, source }))
     }
 
     /// Forwards connections to ready Pods, and refuses them if there are none. A socket that is bound but
@@ -218,9 +262,10 @@ impl EmbeddedCluster {
         self: Arc<Self>,
         mut socket: TcpSocket,
         address: SocketAddr,
-        key: &(String, String, u16),
+        key: &ServiceListenerKey,
     ) {
-        let (namespace, service, port) = (&key.0, &key.1, key.2.to_string());
+        let ServiceListenerKey { namespace, service, port, source } = key;
+        let (port, source) = (port.to_string(), NetworkSource::Pod(source.clone()));
         let is_open = || self.ready_endpoints(namespace, service, &port).is_ok_and(|ready| !ready.is_empty());
         let mut changed = self.api.subscribe();
         loop {
@@ -234,8 +279,9 @@ impl EmbeddedCluster {
                 tokio::select! {
                     accepted = listener.accept() => {
                         if let Ok((stream, _)) = accepted {
-                            let endpoint = self.next_endpoint(namespace, service, &port);
-                            self.spawn(pipe_to_pod(stream, endpoint.ok().and_then(|endpoint| endpoint.real)));
+                            if let Ok(to) = self.next_endpoint(namespace, service, &port) {
+                                self.spawn(Arc::clone(&self).pipe_to_pod(stream, source.clone(), to));
+                            }
                         }
                     }
                     changed = changed.changed() => {
@@ -253,6 +299,36 @@ impl EmbeddedCluster {
             };
         }
     }
+
+    /// Copies data between a client and a Pod until one of them closes the connection, or policies deny it.
+    async fn pipe_to_pod(self: Arc<Self>, mut from: TcpStream, source: NetworkSource, to: ServiceEndpoint) {
+        let mut early = Vec::new();
+        tokio::select! {
+            biased;
+            admitted = self.wait_until_admitted(&source, &to) => if admitted.is_err() { return },
+            // the client gave up
+            () = read_until_closed(&mut from, &mut early) => return,
+        }
+        let Some(real) = to.endpoint.real else { return };
+        let Ok(mut pod) = TcpStream::connect(real).await else { return };
+        if pod.write_all(&early).await.is_ok() {
+            tokio::select! {
+                // closing both streams tells the other side
+                _ = tokio::io::copy_bidirectional(&mut from, &mut pod) => {}
+                () = self.wait_until_denied(&source, &to) => {}
+            }
+        }
+    }
+}
+
+/// Reads what a client sends until it closes the connection; ends early for no other reason.
+async fn read_until_closed(client: &mut TcpStream, sent: &mut Vec<u8>) {
+    while sent.len() < MAX_EARLY_BYTES {
+        if !client.read_buf(sent).await.is_ok_and(|count| count > 0) {
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 fn bind_socket(address: SocketAddr) -> io::Result<TcpSocket> {
@@ -260,16 +336,6 @@ fn bind_socket(address: SocketAddr) -> io::Result<TcpSocket> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
-}
-
-/// Copies data between a client and a Pod until one of them closes the connection.
-async fn pipe_to_pod(mut from: TcpStream, to: Option<SocketAddr>) {
-    if let Some(to) = to
-        && let Ok(mut pod) = TcpStream::connect(to).await
-    {
-        // closing both streams tells the other side
-        let _ = tokio::io::copy_bidirectional(&mut from, &mut pod).await;
-    }
 }
 
 /// Connects to a Pod.

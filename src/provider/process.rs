@@ -3,7 +3,8 @@
 //! Each process runs in its own process group, which a timeout or an interrupt kills as a whole. Invalid UTF-8 in
 //! the output is replaced.
 
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,10 @@ use crate::value::{Map, Value};
 
 /// Limit for each output, in bytes; the rest is dropped.
 const MAX_OUTPUT: u64 = 16 * 1024 * 1024;
+/// Limit for the first line of a script, in bytes. It is that of Linux.
+const MAX_FIRST_LINE: u64 = 256;
+/// The error number of a file that is not a program of this machine (`ENOEXEC`).
+const EXEC_FORMAT_ERROR: i32 = 8;
 
 /// Provider of processes.
 pub struct ProcessProvider {
@@ -107,7 +112,8 @@ impl PreparedProcess {
 
     async fn run(&self) -> Result<Value, ActivityError> {
         let mut child = self.command().spawn().map_err(|error| {
-            ActivityError::Unexpected(format!("{} could not be started: {error}", self.program.display()))
+            let reason = start_failure(&self.program, &error).unwrap_or_else(|| error.to_string());
+            ActivityError::Unexpected(format!("{} could not be started: {reason}", self.program.display()))
         })?;
         let group = ProcessGroup::of(&child);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -151,11 +157,61 @@ impl PreparedActivity for PreparedProcess {
             Ok(Value::Int(signal)) if signal < 0 => {
                 (EffectState::Mismatch, format!("ended by signal {}", -signal))
             }
+            // a shell that cannot start the program
+            Ok(Value::Int(status @ (126 | 127))) => {
+                let reason = read_start(&self.program).and_then(|start| missing_interpreter(&start));
+                let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+                (EffectState::Mismatch, format!("exit status {status}{reason}"))
+            }
             Ok(status) => (EffectState::Mismatch, format!("exit status {}", status.python_text())),
             Err(error) => (EffectState::Mismatch, error.text().to_owned()),
         };
         EffectCheck::Known(state, detail)
     }
+}
+
+/// Explains why a program that exists cannot be started; `None` if the system's own message says it.
+///
+/// The system reports a missing interpreter as if the program itself were missing.
+fn start_failure(program: &Path, error: &std::io::Error) -> Option<String> {
+    let is_wrong_format = error.raw_os_error() == Some(EXEC_FORMAT_ERROR);
+    if !is_wrong_format && error.kind() != std::io::ErrorKind::NotFound {
+        return None;
+    }
+    let start = read_start(program)?;
+    if start.starts_with(b"\x7fELF") {
+        let part = if is_wrong_format { "architecture" } else { "dynamic loader" };
+        return Some(format!("its {part} is not that of this machine"));
+    }
+    if is_wrong_format {
+        let is_marked = start.starts_with(b"\xef\xbb\xbf");
+        let reason = if is_marked { "it begins with a byte-order mark" } else { "it has no #! line" };
+        return Some(format!("{reason}: a script has to begin with its interpreter, such as #!/bin/sh"));
+    }
+    missing_interpreter(&start)
+}
+
+/// Names the interpreter in the first line of a script; `None` if it exists, or if there is no such line.
+fn missing_interpreter(start: &[u8]) -> Option<String> {
+    let first_line = start.split(|byte| *byte == b'\n').next()?.strip_prefix(b"#!")?;
+    let first_line = String::from_utf8_lossy(first_line);
+    let name = first_line.trim_start_matches([' ', '\t']).split([' ', '\t']).next()?;
+    if name.is_empty() || Path::new(name).exists() {
+        return None;
+    }
+    let reason = format!("its interpreter '{}' was not found", name.trim_end());
+    Some(if name.ends_with('\r') {
+        format!("{reason}, because the line ends with CR LF: save the file with LF line ends")
+    } else {
+        reason
+    })
+}
+
+/// Reads the beginning of a program.
+fn read_start(program: &Path) -> Option<Vec<u8>> {
+    let mut start = Vec::new();
+    std::fs::File::open(program).ok()?.take(MAX_FIRST_LINE).read_to_end(&mut start).ok()?;
+    Some(start)
 }
 
 /// The standard input of this program, except where that is a terminal: a process in a group of its own that
@@ -322,6 +378,38 @@ mod tests {
             ));
         }
         assert!(run(process("true", &[], Some(1e300))).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn program_without_interpreter_states_the_cause() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("script");
+        let start = async |content: &[u8]| {
+            std::fs::write(&path, content).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            let error = run(process(path.to_str().unwrap(), &[], None)).await.unwrap_err();
+            error.text().rsplit_once("could not be started: ").unwrap().1.to_owned()
+        };
+        assert_eq!(
+            start(b"#!/bin/sh\r\necho\r\n").await,
+            "its interpreter '/bin/sh' was not found, because the line ends with CR LF: save the file with LF line ends"
+        );
+        assert_eq!(start(b"#! /no/such -e\n").await, "its interpreter '/no/such' was not found");
+        let marked = start(b"\xef\xbb\xbf#!/bin/sh\n").await;
+        assert!(marked.starts_with("it begins with a byte-order mark: "), "{marked}");
+        assert!(start(b"\x7fELF nothing").await.starts_with("its architecture is not that"));
+        // a shell starts it, and reports the failure by its exit status
+        std::fs::write(&path, "#!/bin/sh\r\necho\r\n").unwrap();
+        let arguments = ProcessArguments::Shell("x".to_owned());
+        let call = ProcessCall { path: path.display().to_string(), arguments, timeout: None };
+        let mut prepared = provider().prepare(ResolvedActivity::Process(call)).await.unwrap();
+        let output = prepared.apply(&|_| {}).await.unwrap();
+        let EffectCheck::Known(_, detail) = prepared.confirm(Ok(&output)) else { panic!() };
+        assert!(
+            detail.contains(": its interpreter '/bin/sh' was not found, because the line ends"),
+            "{detail}"
+        );
     }
 
     #[tokio::test]

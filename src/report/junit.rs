@@ -17,7 +17,7 @@ use super::summary::{
 };
 use crate::clock::Timestamp;
 use crate::compare::{ComparisonVerdict, MetricResult, MetricVerdict, RunComparison};
-use crate::text::truncate_bytes;
+use crate::text::{pluralize, truncate_bytes};
 
 /// The maximum length of `system-out`, in bytes.
 const MAX_SYSTEM_OUT: usize = 64 * 1024;
@@ -233,6 +233,9 @@ fn system_out(run: &RunSummary) -> String {
     }
     for moment in &run.timeline {
         let _ = writeln!(out, "{}: {}", format_seconds(moment.at), moment.description);
+    }
+    if run.omitted_events > 0 {
+        let _ = writeln!(out, "{} omitted", pluralize(run.omitted_events, "event"));
     }
     out
 }

@@ -1,7 +1,8 @@
 //! Markdown, for pull requests and job summaries.
 //!
 //! Confounders and the verdict come first and are never omitted. If the report is too long, sections are omitted in a
-//! fixed order, and a note lists them. `escape` escapes all untrusted text.
+//! fixed order, and a note lists them. Before a table is omitted, its rows are cut: failures stay longest, and a count
+//! replaces the rest. `escape` escapes all untrusted text.
 
 mod escape;
 
@@ -9,11 +10,12 @@ use std::fmt::Write as _;
 
 use super::ReportSummary;
 use super::summary::{
-    ProbeCheck, RunSummary, Sentiment, SummaryStep, format_reaction, format_sample_counts, format_seconds,
-    format_success_ratio,
+    ProbeCheck, ProbeRow, RunSummary, Sentiment, SummaryStep, TimelineEvent, format_reaction,
+    format_sample_counts, format_seconds, format_success_ratio,
 };
-use crate::compare::RunComparison;
+use crate::compare::{ComparedRun, MetricResult, MetricVerdict, RunComparison, RunOutcomeKind};
 use crate::series::{RawSample, SampleOutcome, Series};
+use crate::text::pluralize;
 
 pub use escape::{code_block, escape_cell, escape_element, escape_inline};
 
@@ -23,6 +25,11 @@ pub const MAX_COMMENT_BYTES: usize = 65_000;
 const SPARKLINE_BARS: usize = 40;
 /// The bars by height.
 const BAR_CHARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// The number of events in the timeline.
+const MAX_TIMELINE_ROWS: usize = 100;
+/// The fewest rows to which all tables are cut before a section is omitted.
+const MIN_ROWS: usize = 10;
 
 /// Sections that can be omitted, in the order of omission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,8 +72,16 @@ impl OptionalSection {
 /// Sections are omitted one by one until it fits. Confounders and headline always stay, truncated if necessary.
 pub fn render(summary: &ReportSummary, limit: usize) -> String {
     for left_out in 0..=OptionalSection::ALL.len() {
-        let text = render_without(summary, left_out);
+        let text = render_without(summary, left_out, usize::MAX);
         if text.len() <= limit {
+            return text;
+        }
+        let fewest_rows = match OptionalSection::ALL.get(left_out) {
+            Some(OptionalSection::Runs | OptionalSection::Steps) => MIN_ROWS,
+            Some(OptionalSection::Table) => 1,
+            _ => continue,
+        };
+        if let Some(text) = cut_rows(summary, left_out, fewest_rows, limit) {
             return text;
         }
     }
@@ -78,29 +93,47 @@ pub fn render(summary: &ReportSummary, limit: usize) -> String {
     text
 }
 
-fn render_without(summary: &ReportSummary, left_out: usize) -> String {
+/// Renders the report with as many rows in each table as fit; `None` if even the fewest do not fit.
+fn cut_rows(summary: &ReportSummary, left_out: usize, fewest: usize, limit: usize) -> Option<String> {
+    let mut best = Some(render_without(summary, left_out, fewest)).filter(|text| text.len() <= limit)?;
+    // a row has more than one byte, so the limit is too many
+    let (mut fitting, mut excess) = (fewest, limit.max(fewest));
+    while excess - fitting > 1 {
+        let rows = fitting + (excess - fitting) / 2;
+        let text = render_without(summary, left_out, rows);
+        if text.len() <= limit {
+            (fitting, best) = (rows, text);
+        } else {
+            excess = rows;
+        }
+    }
+    Some(best)
+}
+
+/// Renders the report without the first sections, and with at most some rows in each table.
+fn render_without(summary: &ReportSummary, left_out: usize, max_rows: usize) -> String {
     let has = |part: OptionalSection| !OptionalSection::ALL[..left_out].contains(&part);
     let mut out = confounder_lines(summary, false) + &format_headline(summary);
     if has(OptionalSection::Reason) {
         write_reason(summary, &mut out);
     }
     match &summary.comparison {
-        Some(comparison) if has(OptionalSection::Table) => write_metrics(comparison, &mut out),
+        Some(comparison) if has(OptionalSection::Table) => write_metrics(comparison, max_rows, &mut out),
         None if has(OptionalSection::Table) => {
-            summary.runs.iter().for_each(|run| write_probes(run, &mut out));
+            summary.runs.iter().for_each(|run| write_probes(run, max_rows, &mut out));
         }
         _ => {}
     }
     if let Some(comparison) = summary.comparison.as_ref().filter(|_| has(OptionalSection::Runs)) {
-        write_runs(comparison, &mut out);
+        write_runs(comparison, max_rows, &mut out);
     }
     for run in &summary.runs {
         let mut details = String::new();
         if has(OptionalSection::Steps) {
-            write_steps(run, &mut details);
+            write_steps(run, max_rows, &mut details);
         }
         if has(OptionalSection::Samples) {
-            write_samples(run, &mut details);
+            write_samples(run, max_rows, &mut details);
         }
         if has(OptionalSection::Timeline) {
             write_timeline(run, &mut details);
@@ -174,14 +207,38 @@ fn write_reason(summary: &ReportSummary, out: &mut String) {
     }
 }
 
-fn write_metrics(comparison: &RunComparison, out: &mut String) {
-    if comparison.metrics.is_empty() {
+/// A row of a table: whether it shows a failure, and its cells.
+type MarkdownRow = (bool, Vec<String>);
+
+/// Writes a table. If it has too many rows, failures come first, and a count replaces the rest.
+fn write_table(columns: &[&str], mut rows: Vec<MarkdownRow>, max_rows: usize, out: &mut String) {
+    if rows.is_empty() {
         return;
     }
-    out.push_str("\n| probe | metric | before | after | difference | 95 % interval | result |\n");
-    out.push_str("|---|---|---|---|---|---|---|\n");
-    for row in &comparison.metrics {
-        let cells = [
+    let _ = write!(out, "\n| {} |\n{}|\n", columns.join(" | "), "|---".repeat(columns.len()));
+    let omitted = if rows.len() > max_rows {
+        rows.sort_by_key(|(is_failure, _)| !is_failure);
+        rows.split_off(max_rows)
+    } else {
+        Vec::new()
+    };
+    for (_, cells) in &rows {
+        for text in cells {
+            let _ = write!(out, "| {} ", escape_cell(text));
+        }
+        out.push_str("|\n");
+    }
+    if !omitted.is_empty() {
+        let failures = omitted.iter().filter(|(is_failure, _)| *is_failure).count();
+        let failures = if failures > 0 { format!(", {failures} with failures") } else { String::new() };
+        let _ = write!(out, "\n_{} omitted{failures}._\n", pluralize(omitted.len(), "row"));
+    }
+}
+
+fn write_metrics(comparison: &RunComparison, max_rows: usize, out: &mut String) {
+    let columns = ["probe", "metric", "before", "after", "difference", "95 % interval", "result"];
+    let row = |row: &MetricResult| {
+        let cells = vec![
             row.probe.clone(),
             row.metric.label().to_owned(),
             row.format_before(),
@@ -190,41 +247,35 @@ fn write_metrics(comparison: &RunComparison, out: &mut String) {
             row.format_interval(),
             row.format_result(),
         ];
-        write_table_row(&cells, out);
-    }
+        (row.result == MetricVerdict::Worse, cells)
+    };
+    write_table(&columns, comparison.metrics.iter().map(row).collect(), max_rows, out);
 }
 
-/// Writes one row of a table.
-fn write_table_row(cells: &[String], out: &mut String) {
-    for text in cells {
-        let _ = write!(out, "| {} ", escape_cell(text));
-    }
-    out.push_str("|\n");
-}
-
-fn write_runs(comparison: &RunComparison, out: &mut String) {
-    out.push_str("\n| run | outcome | reason |\n|---|---|---|\n");
-    for run in &comparison.runs {
+fn write_runs(comparison: &RunComparison, max_rows: usize, out: &mut String) {
+    let row = |run: &ComparedRun| {
         let name = format!("{} {}", run.arm.name(), run.repeat);
-        write_table_row(&[name, run.outcome.name().to_owned(), run.reason.clone()], out);
-    }
+        (run.outcome != RunOutcomeKind::Held, vec![name, run.outcome.name().to_owned(), run.reason.clone()])
+    };
+    let rows = comparison.runs.iter().map(row).collect();
+    write_table(&["run", "outcome", "reason"], rows, max_rows, out);
 }
 
-fn write_probes(run: &RunSummary, out: &mut String) {
-    if run.probes.is_empty() {
-        return;
-    }
-    let during = run.probes.iter().any(|probe| probe.during.is_some());
-    let (head, rule) = if during { (" during |", "---|") } else { ("", "") };
-    let _ = write!(out, "\n| steady state | tolerated | before |{head} after |\n|---|---|---|{rule}---|\n");
-    for probe in &run.probes {
+fn write_probes(run: &RunSummary, max_rows: usize, out: &mut String) {
+    let has_during = run.probes.iter().any(|probe| probe.during.is_some());
+    let mut columns = vec!["steady state", "tolerated", "before", "during", "after"];
+    columns.retain(|column| has_during || *column != "during");
+    let row = |probe: &ProbeRow| {
         let mut cells = vec![probe.name.clone(), probe.tolerated.clone(), format_check(&probe.before)];
-        if during {
+        if has_during {
             cells.push(probe.during.as_ref().map(format_check).unwrap_or_default());
         }
         cells.push(format_check(&probe.after));
-        write_table_row(&cells, out);
-    }
+        let mut checks =
+            [Some(&probe.before), probe.during.as_ref(), Some(&probe.after)].into_iter().flatten();
+        (checks.any(|check| check.state.sentiment() == Sentiment::Bad), cells)
+    };
+    write_table(&columns, run.probes.iter().map(row).collect(), max_rows, out);
 }
 
 fn format_check(look: &ProbeCheck) -> String {
@@ -237,15 +288,17 @@ fn format_check(look: &ProbeCheck) -> String {
     }
 }
 
-fn write_steps(run: &RunSummary, out: &mut String) {
+fn write_steps(run: &RunSummary, max_rows: usize, out: &mut String) {
     for (name, steps) in [("Method", &run.method), ("Rollbacks", &run.rollbacks)] {
         if steps.is_empty() {
             continue;
         }
-        let _ = write!(out, "\n**{name}**\n\n| step | result | targets |\n|---|---|---|\n");
-        for step in steps {
-            write_table_row(&[step.name.clone(), format_step(step), format_targets(step)], out);
-        }
+        let _ = writeln!(out, "\n**{name}**");
+        let row = |step: &SummaryStep| {
+            let cells = vec![step.name.clone(), format_step(step), format_targets(step)];
+            (step.state.sentiment() == Sentiment::Bad, cells)
+        };
+        write_table(&["step", "result", "targets"], steps.iter().map(row).collect(), max_rows, out);
     }
 }
 
@@ -266,19 +319,18 @@ fn format_targets(step: &SummaryStep) -> String {
     all.join(", ")
 }
 
-fn write_samples(run: &RunSummary, out: &mut String) {
+fn write_samples(run: &RunSummary, max_rows: usize, out: &mut String) {
     if run.samples.is_empty() {
         return;
     }
-    out.push_str(
-        "\n**Samples**\n\n| probe | phase | samples | ok | p50 | p95 |\n|---|---|---|---|---|---|\n",
-    );
+    out.push_str("\n**Samples**\n");
+    let mut rows: Vec<MarkdownRow> = Vec::new();
     for series in &run.samples {
         for seen in &series.phases {
             let latency = |of: fn(&crate::series::LatencyStats) -> f64| {
                 seen.latency.as_ref().map(|latency| format!("{:.1} ms", of(latency))).unwrap_or_default()
             };
-            let cells = [
+            let cells = vec![
                 series.probe.clone(),
                 seen.phase.name().to_owned(),
                 format_sample_counts(seen),
@@ -286,9 +338,10 @@ fn write_samples(run: &RunSummary, out: &mut String) {
                 latency(|latency| latency.p50),
                 latency(|latency| latency.p95),
             ];
-            write_table_row(&cells, out);
+            rows.push((seen.count(SampleOutcome::Ok) < seen.total(), cells));
         }
     }
+    write_table(&["probe", "phase", "samples", "ok", "p50", "p95"], rows, max_rows, out);
     for series in &run.samples {
         let told = format_reaction(series).join(", ");
         let line = sparkline(series);
@@ -327,16 +380,21 @@ fn write_timeline(run: &RunSummary, out: &mut String) {
     if run.timeline.is_empty() {
         return;
     }
-    out.push_str("\n**Timeline**\n\n| time | event |\n|---|---|\n");
-    for moment in run.timeline.iter().take(100) {
-        write_table_row(&[format_seconds(moment.at), moment.description.clone()], out);
+    out.push_str("\n**Timeline**\n");
+    // in order of time: the reader follows what led to a failure
+    let (shown, omitted) = run.timeline.split_at(run.timeline.len().min(MAX_TIMELINE_ROWS));
+    let row = |event: &TimelineEvent| (false, vec![format_seconds(event.at), event.description.clone()]);
+    write_table(&["time", "event"], shown.iter().map(row).collect(), usize::MAX, out);
+    let omitted = omitted.len() + run.omitted_events;
+    if omitted > 0 {
+        let _ = write!(out, "\n_{} omitted._\n", pluralize(omitted, "event"));
     }
 }
 
 fn write_environment(run: &RunSummary, out: &mut String) {
     out.push_str("\n**Environment and reproduction**\n\n");
     for (name, value) in &run.environment {
-        let _ = writeln!(out, "- {name}: {}", escape::copyable_value(value));
+        let _ = writeln!(out, "- {name}: {}", escape_inline(value));
     }
     let _ = write!(out, "\n{}", code_block(&run.reproduction_commands().join("\n")));
 }
@@ -344,8 +402,10 @@ fn write_environment(run: &RunSummary, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::Record;
     use crate::report::fixture::summary_with_text as summary;
     use proptest::prelude::*;
+    use serde_json::{Value as Json, json};
 
     #[test]
     fn verdict_comes_first_at_every_limit() {
@@ -386,6 +446,53 @@ mod tests {
         let text = render(&crate::report::fixture::comparison_with_confounder(&"long ".repeat(20)), 250);
         let said = "> **Confounder:** kubernetes-version\n\n### ⚪ long";
         assert!(text.starts_with(said) && text.len() <= 250, "{text}");
+    }
+
+    /// Creates a run with many probes and steps, of which the last of each failed.
+    fn large_run(count: usize) -> ReportSummary {
+        let name = |index: usize| format!("the shop answers on path {index} within two seconds");
+        let probe = |index: usize| {
+            json!({"activity": {"type": "probe", "name": name(index)}, "status": "succeeded",
+                "tolerance_met": index + 1 < count, "output": {"status": 200, "headers": {}, "body": "hello ".repeat(9)}})
+        };
+        let step = |index: usize| {
+            json!({"activity": {"type": "probe", "name": format!("step {index}")},
+                "status": if index + 1 < count { "succeeded" } else { "failed" }})
+        };
+        let declared: Vec<Json> =
+            (0..count).map(|index| json!({"name": name(index), "tolerance": 200})).collect();
+        let probes: Vec<Json> = (0..count).map(probe).collect();
+        let journal = json!({"experiment": {"title": "t", "method": [], "steady-state-hypothesis": {"probes": declared}},
+            "status": "completed", "deviated": true, "run": (0..count).map(step).collect::<Vec<_>>(),
+            "steady_states": {"after": {"steady_state_met": false, "probes": probes}}});
+        ReportSummary::from_records(&[Record::read("j.json", journal.to_string()).unwrap()], None)
+    }
+
+    #[test]
+    fn rows_are_cut_and_failures_come_first() {
+        let text = render(&large_run(1000), MAX_COMMENT_BYTES);
+        assert!(text.len() <= MAX_COMMENT_BYTES && text.len() > MAX_COMMENT_BYTES - 1000, "{}", text.len());
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| the shop")).collect();
+        assert!(rows[0].contains("path 999 ") && rows[0].contains("❌ not met"), "{}", rows[0]);
+        assert!(rows[1].contains("path 0 ") && rows.len() > 100, "{} rows", rows.len());
+        assert!(text.contains(&format!("\n_{} rows omitted._\n", 1000 - rows.len())), "{text}");
+        let steps: Vec<&str> = text.lines().filter(|line| line.starts_with("| step ")).collect();
+        assert!(steps[1].starts_with("| step 999 | ❌ failed"), "{steps:?}");
+        // what is not cut keeps its order
+        let text = render(&large_run(20), MAX_COMMENT_BYTES);
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| the shop")).collect();
+        assert!(rows.len() == 20 && rows[0].contains("path 0 ") && !text.contains("omitted"), "{text}");
+        // the smallest limits name the failure alone
+        let text = render(&large_run(1000), 600);
+        assert!(text.contains("path 999 ") && text.contains("_999 rows omitted._"), "{text}");
+    }
+
+    #[test]
+    fn count_of_omitted_rows_includes_failures() {
+        let mut out = String::new();
+        let rows = [false, true, true].map(|failed| (failed, vec![failed.to_string()])).to_vec();
+        write_table(&["a"], rows, 1, &mut out);
+        assert_eq!(out, "\n| a |\n|---|\n| true |\n\n_2 rows omitted, 1 with failures._\n");
     }
 
     /// Returns the text outside code blocks that no backslash escapes.
@@ -438,8 +545,11 @@ mod tests {
                 .map(|line| line.matches('|').count()).collect::<Vec<_>>();
             prop_assert_eq!(shape(&whole), shape(&plain), "{}", whole);
             // only the elements of the report itself
-            let elements = |text: &str| live(text).matches('<').count();
+            let elements = |text: &str| {
+                live(text).replace("<code>", "").replace("</code>", "").matches('<').count()
+            };
             prop_assert_eq!(elements(&whole), elements(&plain), "{}", whole);
+            prop_assert!(!whole.contains('\u{2060}'), "{}", whole);
             prop_assert!(!whole.contains("<!"), "{}", whole);
         }
     }

@@ -47,6 +47,8 @@ pub struct RunSummary {
     pub rollbacks: Vec<SummaryStep>,
     /// The events in order of time.
     pub timeline: Vec<TimelineEvent>,
+    /// The number of later events that are left out.
+    pub omitted_events: usize,
     pub samples: Vec<Series>,
     pub reproduction: ReproductionInputs,
     /// The text of the journal.

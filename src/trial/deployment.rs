@@ -19,6 +19,7 @@ use super::manifest_apply::TRIAL_LABEL;
 use super::readiness::Workload;
 use super::{leftovers, manifest_apply, readiness};
 use crate::error_code::message_chain;
+use crate::k8s;
 use crate::k8s::{
     ClusterClient, DiscoveredKind, DiscoveredKinds, Metadata, MutationPlan, NAMESPACES, Resource, get_object,
 };
@@ -89,6 +90,18 @@ impl TrialCluster {
             resolved.push(ResolvedManifest { kind, manifest: manifest.clone() });
         }
         Ok(resolved)
+    }
+
+    /// Returns whether the server serves the kind of a manifest.
+    pub async fn serves(&self, kinds: &mut DiscoveredKinds, manifest: &Manifest) -> Result<bool, Error> {
+        let text = |key: &str| manifest.object[key].as_str().unwrap_or_default();
+        match kinds.of(&self.cluster, text("apiVersion"), text("kind")).await {
+            Ok(_) => Ok(true),
+            Err(k8s::Error::UnknownKind { .. }) => Ok(false),
+            // the whole group is unknown
+            Err(error) if error.status() == Some(404) => Ok(false),
+            Err(error) => Err(Error::from(error).of_object("apply", &manifest.place)),
+        }
     }
 
     /// Plans to create the namespace of a run.

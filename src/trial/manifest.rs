@@ -24,6 +24,9 @@ const SERVER_FIELDS: [&str; 7] = [
     "uid",
 ];
 
+/// Windows programs write it at the start of UTF-8 files.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Error in a manifest file.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
@@ -48,7 +51,7 @@ impl Coded for ManifestError {
 /// Parses the documents of a JSON or YAML file, including lists. Skips experiments.
 pub fn parse(file: &str, text: &str) -> Result<Vec<Manifest>, ManifestError> {
     let mut found = Vec::new();
-    for document in serde_yaml::Deserializer::from_str(text) {
+    for document in serde_yaml::Deserializer::from_str(text.trim_start_matches(BYTE_ORDER_MARK)) {
         let object = Json::deserialize(document)
             .map_err(|source| ManifestError::Syntax { file: file.to_owned(), source })?;
         collect(file, object, &mut found)?;
@@ -226,6 +229,11 @@ mod tests {
             assert_eq!(kinds, expected, "{text}");
         };
         check("apiVersion: v1\nkind: Service\nmetadata: {name: s}\n---\n# nothing\n---\n", &["Service"]);
+        check("\u{feff}apiVersion: v1\nkind: Service\nmetadata: {name: s}\n", &["Service"]);
+        check(
+            "\u{feff}{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"p\"}}",
+            &["Pod"],
+        );
         check(r#"{"title": "t", "method": []}"#, &[]);
         let list = r#"{"apiVersion": "v1", "kind": "List", "items": [
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}},

@@ -41,6 +41,7 @@ mod init;
 mod kubernetes;
 mod method_tolerance;
 mod notifications;
+mod outputs;
 mod process;
 mod read_back;
 mod readme;

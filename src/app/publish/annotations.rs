@@ -1,4 +1,4 @@
-//! Problems of the runs as annotations on the experiment, most important first.
+//! Problems of the runs as annotations on the experiment: the most important ones, in the order of their lines.
 
 use std::path::{Path, PathBuf};
 
@@ -21,8 +21,8 @@ enum ExperimentSection {
     Hypothesis,
 }
 
-/// Problem in one or more runs. Ordered by importance.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Problem in one or more runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct RunProblem {
     level: AnnotationLevel,
     section: ExperimentSection,
@@ -107,10 +107,12 @@ pub(super) fn annotations(summary: &ReportSummary, source: Option<&ExperimentSou
             ..Annotation::new(problem.level, problem.name, message)
         });
     }
+    // the most important ones stay
     shown.sort_by_key(|annotation| annotation.level);
-    if shown.len() > MAX_ANNOTATIONS {
-        let more = shown.len() - MAX_ANNOTATIONS;
-        shown.truncate(MAX_ANNOTATIONS);
+    let more = shown.len().saturating_sub(MAX_ANNOTATIONS);
+    shown.truncate(MAX_ANNOTATIONS);
+    shown.sort_by_key(|annotation| (annotation.level, annotation.line));
+    if more > 0 {
         shown.push(Annotation::new(
             AnnotationLevel::Notice,
             "kubectl-chaos",
@@ -144,7 +146,8 @@ fn collect_problems(summary: &ReportSummary) -> Vec<RunProblem> {
             None => found.push(one),
         }
     }
-    found.sort();
+    // problems of the same importance stay in the order of the runs
+    found.sort_by_key(|problem| (problem.level, problem.section));
     found
 }
 
@@ -237,11 +240,25 @@ mod tests {
         assert_eq!(
             commands,
             [
-                "::error file=e.yaml,line=7,title=kill::action failed",
                 "::error file=e.yaml,line=4,title=answers::steady state not met after the method: seen \
                  ::error::x",
+                "::error file=e.yaml,line=7,title=kill::action failed",
             ]
         );
+    }
+
+    #[test]
+    fn annotations_are_in_the_order_of_lines() {
+        let source =
+            source("title: t\nmethod:\n  - name: a1\n  - name: a2\n  - name: a101\n  - name: a103\n");
+        let actions = [("a103", "failed"), ("a101", "failed"), ("a2", "failed"), ("a1", "failed")];
+        let summary = ReportSummary::from_records(&[run(&[], &actions)], None);
+        let order = |source: Option<&ExperimentSource>| -> Vec<String> {
+            annotations(&summary, source).into_iter().map(|annotation| annotation.title).collect()
+        };
+        assert_eq!(order(Some(&source)), ["a1", "a2", "a101", "a103"]);
+        // without the file, the order of the run
+        assert_eq!(order(None), ["a103", "a101", "a2", "a1"]);
     }
 
     #[test]

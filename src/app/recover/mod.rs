@@ -12,7 +12,7 @@ use super::context::AppContext;
 use super::error::AppError;
 use super::outcome::Outcome;
 use super::run_context::{RunContext, VariableInputs};
-use super::trial::state_file::{InPlaceBackup, RecoveredState, TrialProgress};
+use super::trial::state_file::{InPlaceBackup, RecoveredState, TrialProgress, lock_ended_trial};
 use super::trial::{connect, restore_with_retry};
 use crate::error_code::{ErrorCode, message_chain};
 use crate::github::WorkflowJob;
@@ -97,6 +97,8 @@ pub(crate) async fn find(context: &AppContext, request: &RecoverRequest) -> Resu
         let scope = CleanupScope { trial: request.trial.as_deref(), ..CleanupScope::default() };
         return find_in_cluster(&context, scope).await;
     };
+    // a trial that is running cleans up itself
+    let _lock = lock_ended_trial(dir)?;
     match read_state(dir)? {
         Err(reason) => Ok(Recovery::NothingLeft(reason)),
         Ok(state) => {

@@ -14,6 +14,7 @@ use super::error::AppError;
 use super::events_file::EventsFile;
 use super::notify::Notifier;
 use super::outcome::Outcome;
+use super::report_files::STANDARD_OUTPUT;
 use super::reporter::{Reporter, ReportingWatcher};
 use super::run_context::{RunContext, VariableInputs, read_control_files};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
@@ -104,6 +105,11 @@ impl RunRequest {
         self.sources.iter().enumerate().map(path).collect()
     }
 
+    /// Returns whether the journal goes to standard output. The caller writes it.
+    pub(crate) fn has_journal_on_standard_output(&self) -> bool {
+        self.journal_path == Path::new(STANDARD_OUTPUT)
+    }
+
     /// Returns the names of the probes to sample; empty for all that are sampled by default.
     fn sampled_probes(&self) -> &[String] {
         self.sampling.as_ref().map_or(&[], |sampling| &sampling.probes)
@@ -112,7 +118,7 @@ impl RunRequest {
 
 /// Returns the journal path of one experiment: among several, number and name precede the extension.
 fn journal_path(path: &Path, experiments: usize, index: usize, source: &str) -> PathBuf {
-    if experiments == 1 {
+    if experiments == 1 || path == Path::new(STANDARD_OUTPUT) {
         return path.to_owned();
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();

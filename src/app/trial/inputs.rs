@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{NAMESPACE_VARIABLE, TrialRequest};
+use crate::app::embedded_cluster::warn;
 use crate::app::manifest_files::read_manifests;
 use crate::app::run_context::{RunContext, is_invalid, read_control_files, show_diagnostics};
 use crate::app::{AppContext, AppError, Outcome, Reporter};
 use crate::console::{ConsoleLine, LineLevel};
+use crate::embedded::EmbeddedLimitation;
 use crate::error_code::ErrorCode;
 use crate::experiment::configuration::{is_dynamic, resolve_configuration, undeclared_warnings};
 use crate::experiment::{Experiment, hash_experiment};
@@ -65,7 +67,7 @@ pub(super) async fn read_inputs(
         reporter.show(&ConsoleLine::note(LineLevel::Warning, warning));
     }
     let load =
-        |paths: &[PathBuf]| Ok::<_, AppError>(drop_namespaces(reporter, read_manifests(reporter, paths)?));
+        |paths: &[PathBuf]| Ok::<_, AppError>(drop_namespaces(reporter, read_manifests(context, paths)?));
     let manifests = ManifestSet {
         common: load(&request.common)?,
         before: load(&request.before)?,
@@ -174,11 +176,20 @@ impl ResolvedManifests {
 
 /// Looks up the kinds of all manifests. Only common manifests may be cluster-scoped.
 pub(super) async fn resolve_manifests(
+    context: &AppContext,
+    request: &TrialRequest,
     cluster: &TrialCluster,
     manifests: &ManifestSet,
 ) -> Result<ResolvedManifests, AppError> {
     let mut kinds = DiscoveredKinds::default();
     let mut resolve = async |manifests: &[Manifest]| {
+        let served;
+        let manifests = if request.embedded {
+            served = drop_unserved(&*context.reporter, cluster, &mut kinds, manifests).await?;
+            &served
+        } else {
+            manifests
+        };
         let resolved = cluster.resolve(&mut kinds, manifests).await;
         resolved.map_err(|error| AppError::from(error).with_outcome(Outcome::Usage))
     };
@@ -190,6 +201,29 @@ pub(super) async fn resolve_manifests(
     }
     let (common, cluster_scoped) = common.into_iter().partition(|one| one.kind.namespaced);
     Ok(ResolvedManifests { cluster_scoped, common, before, after })
+}
+
+/// Skips manifests of kinds that the embedded cluster does not serve, and names what else it leaves out.
+async fn drop_unserved(
+    reporter: &dyn Reporter,
+    cluster: &TrialCluster,
+    kinds: &mut DiscoveredKinds,
+    manifests: &[Manifest],
+) -> Result<Vec<Manifest>, AppError> {
+    let mut served = Vec::new();
+    for manifest in manifests {
+        let Manifest { place, object } = manifest;
+        let limitation = if cluster.serves(kinds, manifest).await? {
+            served.push(manifest.clone());
+            EmbeddedLimitation::of_stored(place, object)
+        } else {
+            Some(EmbeddedLimitation::not_served(place, object))
+        };
+        if let Some(limitation) = limitation {
+            warn(reporter, &limitation);
+        }
+    }
+    Ok(served)
 }
 
 /// Connects to the cluster and checks that it answers.

@@ -24,6 +24,7 @@ use crate::journal::Record;
 use crate::sampling::SamplingOptions;
 use crate::trial::Arm;
 use runner::{TrialRuns, execute};
+use state_file::lock_output_dir;
 
 pub(crate) use inputs::connect;
 pub(crate) use runner::restore_with_retry;
@@ -105,6 +106,11 @@ pub(crate) struct TrialOutcome {
 
 /// Runs a trial. An error is not shown yet, and may contain untrusted text.
 pub(crate) async fn trial(context: &AppContext, request: &TrialRequest) -> Result<TrialOutcome, AppError> {
+    // held until the results are written
+    let _lock = match &context.output_lock {
+        Some(lock) => lock.clone(),
+        None => lock_output_dir(&request.output_dir)?,
+    };
     if !request.embedded {
         return run_on_cluster(context, request).await;
     }

@@ -107,7 +107,7 @@ async fn prepare<'a>(
     let log = |text: String| context.reporter.show(&ConsoleLine::note(LineLevel::Info, text));
     log(format!("cluster: {} ({})", client.address, client.source));
     let cluster = TrialCluster::new(client.clone(), trial.to_owned());
-    let manifests = resolve_manifests(&cluster, &inputs.manifests).await?;
+    let manifests = resolve_manifests(context, request, &cluster, &inputs.manifests).await?;
     let backup = if request.in_place {
         let all = [manifests.for_arm(Arm::Before), manifests.for_arm(Arm::After)].concat();
         let backup = cluster.capture_backup(&namespace, &all).await;

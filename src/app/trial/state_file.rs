@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::app::atomic_file::{WriteError, replace};
+use crate::app::output_lock::{OutputInUse, OutputLock};
+use crate::app::{AppError, Outcome};
 use crate::error_code::{Coded, ErrorCode};
 
 /// Name of the file; it identifies the directory of a trial.
@@ -38,6 +40,10 @@ pub(crate) enum StateError {
     },
     #[error("directory {} is not empty and contains files that are not of a trial", .dir.display())]
     ForeignDirectory { dir: PathBuf },
+    #[error("directory {} is being written by another run or trial", .dir.display())]
+    InUse { dir: PathBuf },
+    #[error("the trial in directory {} is still running", .dir.display())]
+    StillRunning { dir: PathBuf },
     #[error(transparent)]
     Write(#[from] WriteError),
 }
@@ -46,13 +52,17 @@ impl Coded for StateError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Directory { .. } | Self::Write(_) => ErrorCode::FileNotWritable,
+            Self::InUse { .. } | Self::StillRunning { .. } => ErrorCode::FileConflict,
             _ => ErrorCode::TrialState,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::ForeignDirectory { .. } => Some("choose another --output-dir".to_owned()),
+            Self::ForeignDirectory { .. } | Self::InUse { .. } => {
+                Some("choose another --output-dir".to_owned())
+            }
+            Self::StillRunning { .. } => Some("wait until it ends, or stop it first".to_owned()),
             _ => None,
         }
     }
@@ -163,6 +173,25 @@ pub(super) struct TrialNamespace {
     pub(super) repeat: u32,
     /// Whether the API server accepted its deletion.
     pub(super) removed: bool,
+}
+
+/// Locks the output directory of a trial or a job, which may not exist yet.
+pub(crate) fn lock_output_dir(dir: &Path) -> Result<OutputLock, AppError> {
+    let failed = |source: io::Error| StateError::Directory { dir: dir.to_owned(), source };
+    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).map_err(|source| usage(failed(source)))?;
+    }
+    OutputLock::acquire(dir).map_err(|OutputInUse| usage(StateError::InUse { dir: dir.to_owned() }))
+}
+
+/// Locks the directory of a trial that has ended or was killed.
+pub(crate) fn lock_ended_trial(dir: &Path) -> Result<OutputLock, AppError> {
+    OutputLock::acquire(dir).map_err(|OutputInUse| usage(StateError::StillRunning { dir: dir.to_owned() }))
+}
+
+/// Nothing was changed yet.
+fn usage(error: StateError) -> AppError {
+    AppError::from(error).with_outcome(Outcome::Usage)
 }
 
 impl TrialStateFile {

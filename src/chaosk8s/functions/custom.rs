@@ -8,7 +8,7 @@ use crate::k8s::{
 };
 use serde_json::Value as Json;
 
-use super::{FunctionContext, read_yaml};
+use super::{FunctionContext, read_text, read_yaml};
 use crate::chaosk8s::arguments::to_json;
 use crate::value::Value;
 
@@ -40,7 +40,7 @@ fn body(context: &FunctionContext) -> Result<Json> {
         }
         (Value::Null, Some(path)) => {
             let invalid = || Error::failed(format!("Path '{path}' is not a valid resource file"));
-            let text = std::fs::read_to_string(&path).map_err(|_| invalid())?;
+            let text = read_text(&path).map_err(|_| invalid())?;
             read_yaml(&text, &path)
         }
         (given, _) => Ok(to_json(given)),

@@ -125,6 +125,12 @@ fn describe_selector(labels: Option<&str>, (kind, name): (&str, Option<&str>)) -
     (!parts.is_empty()).then(|| parts.join(" and "))
 }
 
+/// Reads a text file without its byte-order mark.
+fn read_text(path: &str) -> std::io::Result<String> {
+    let text = std::fs::read_to_string(path)?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
 /// Reads a JSON or YAML file, by its extension.
 fn read_document(path: &str) -> Result<Json> {
     let extension = std::path::Path::new(path).extension().and_then(std::ffi::OsStr::to_str);
@@ -137,7 +143,7 @@ fn read_document_by_suffix(path: &str) -> Result<Json> {
 }
 
 fn read_format(path: &str, format: Option<&str>) -> Result<Json> {
-    let text = std::fs::read_to_string(path)
+    let text = read_text(path)
         .map_err(|error| Error::raise(PythonException::FileNotFoundError, format!("{path}: {error}")))?;
     let broken =
         |error: &dyn std::fmt::Display| Error::raise(PythonException::ValueError, format!("{path}: {error}"));

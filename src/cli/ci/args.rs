@@ -11,7 +11,7 @@ use crate::app::report_files::ReportFiles;
 use crate::app::run::RunRequest;
 use crate::app::trial::TrialRequest;
 use crate::cli::compare::FailOn;
-use crate::cli::duration::parse_duration;
+use crate::cli::duration::parse_time_limit;
 use crate::cli::parse::{integer_in, parse_sampling_period};
 use crate::cli::path_conflicts::PathSet;
 use crate::cli::shared_args::{RollbackStrategyArg, VariableArgs};
@@ -59,14 +59,14 @@ pub(in crate::cli) struct CiArgs {
     sample: Option<SampleMode>,
     #[command(flatten)]
     variables: VariableArgs,
-    /// Stop a run after this time, such as 90s or 5m; rollbacks are not included
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    /// Stop a run after this time, such as 90s or 5m; rollbacks are not included. 0 means no limit
+    #[arg(long, value_name = "DURATION", value_parser = parse_time_limit)]
     timeout: Option<Duration>,
-    /// For a trial: time allowed for workloads to become ready; the run is void otherwise [default: 2m]
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    /// For a trial: time allowed for workloads to become ready; the run is void otherwise. 0 means no limit [default: 2m]
+    #[arg(long, value_name = "DURATION", value_parser = parse_time_limit)]
     ready_timeout: Option<Duration>,
-    /// Time allowed to observe the effect of an action [default: 45s]
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    /// Time allowed to observe the effect of an action; 0 means no limit [default: 45s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_time_limit)]
     effect_timeout: Option<Duration>,
     /// For a trial: smallest difference that counts: ratio in percentage points; time in % of the time before, but at
     /// least time-min [default: ratio=1%,time=10%,time-min=5ms]

@@ -9,6 +9,7 @@ use super::shared_args::RunOutputFormat;
 use super::trial::{TrialOutput, try_and_report};
 use crate::app::ci::{CiRequest, CiTask, StepOutputs, append_outputs, clear_results};
 use crate::app::report_files::ReportFiles;
+use crate::app::trial::state_file::lock_output_dir;
 use crate::app::{self, AppContext, AppError};
 use crate::github::workflow_command::StopCommands;
 use crate::github::{self, WorkflowJob};
@@ -24,6 +25,8 @@ pub(super) fn ci(session: &CommandContext, args: &CiArgs) -> u8 {
     let session = session.for_a_log();
     let prepared = prepare(&session.app, &job, args);
     let has_begun = prepared.is_ok();
+    // held until the outputs are written
+    let lock = prepared.as_ref().ok().and_then(|(app, _)| app.output_lock.clone());
     let code = match prepared {
         Ok((app, request)) => {
             // disable workflow commands while untrusted output is printed
@@ -38,7 +41,9 @@ pub(super) fn ci(session: &CommandContext, args: &CiArgs) -> u8 {
             session.fail(error)
         }
     };
-    match write_outputs(&job, args, code, has_begun) {
+    let written = write_outputs(&job, args, code, has_begun);
+    drop(lock);
+    match written {
         Ok(()) => code,
         Err(error) => {
             let not_written = session.fail(error);
@@ -49,10 +54,12 @@ pub(super) fn ci(session: &CommandContext, args: &CiArgs) -> u8 {
 
 /// Checks everything that needs no cluster.
 fn prepare(app: &AppContext, job: &WorkflowJob, args: &CiArgs) -> Result<(AppContext, CiRequest), AppError> {
+    let lock = lock_output_dir(&args.output_dir)?;
     // first: results of an earlier run must not remain, whatever is wrong with the flags
     clear_results(&args.output_dir, args.is_trial())?;
     let request = args.request()?;
-    Ok((app::ci::prepare(app, job, &request)?, request))
+    let app = AppContext { output_lock: Some(lock), ..app.clone() };
+    Ok((app::ci::prepare(&app, job, &request)?, request))
 }
 
 /// Runs the experiment or the trial. Returns the exit code.

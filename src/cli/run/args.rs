@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::app::report_files::ReportFiles;
 use crate::app::run::RunRequest;
-use crate::cli::duration::parse_duration;
+use crate::cli::duration::parse_time_limit;
 use crate::cli::exit_code::EXIT_CODE_HELP;
 use crate::cli::parse::{existing_path, parse_annotation, parse_frequency};
 use crate::cli::path_conflicts::PathSet;
@@ -22,13 +22,13 @@ pub(in crate::cli) struct RunArgs {
     /// Experiment: a JSON or YAML file, an http or https URL, or - for standard input
     #[arg(required = true, value_name = "EXPERIMENT")]
     pub(super) sources: Vec<String>,
-    /// Write the journal to this file
+    /// Write the journal to this file (- for standard output, at the end)
     #[arg(long, value_name = "FILE", default_value = "./journal.json")]
     pub(super) journal_path: PathBuf,
     /// Run on a fresh in-memory cluster in this process, and on no other
     #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]
     pub(super) embedded: bool,
-    /// Manifest file or directory (non-recursive) to apply to the embedded cluster first. Repeatable
+    /// Manifest file, directory (non-recursive) or kustomization to apply to the embedded cluster first. Repeatable
     #[arg(long, value_name = "PATH", requires = "embedded")]
     pub(super) apply: Vec<PathBuf>,
     /// Skip these parts of the experiment
@@ -57,11 +57,12 @@ pub(in crate::cli) struct RunArgs {
     /// When to run the rollbacks
     #[arg(long, value_enum, value_name = "STRATEGY")]
     pub(super) rollback_strategy: Option<RollbackStrategyArg>,
-    /// Stop the run (including background activities) after this time, such as 90s or 5m; rollbacks are not included
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    /// Stop the run (including background activities) after this time, such as 90s or 5m; rollbacks are not included. 0
+    /// means no limit
+    #[arg(long, value_name = "DURATION", value_parser = parse_time_limit)]
     pub(super) timeout: Option<Duration>,
-    /// Time allowed to observe the effect of an action
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "45s")]
+    /// Time allowed to observe the effect of an action; 0 means no limit
+    #[arg(long, value_name = "DURATION", value_parser = parse_time_limit, default_value = "45s")]
     pub(super) effect_timeout: Duration,
     /// Write every event to this file, one JSON object per line
     #[arg(long, value_name = "FILE")]

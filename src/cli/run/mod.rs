@@ -3,14 +3,17 @@
 pub(super) mod args;
 mod document;
 
+use std::path::Path;
+
 use super::CommandContext;
 use super::duration::parse_duration;
 use super::report_args::write_reports;
 use super::shared_args::RunOutputFormat;
-use crate::app::report_files::ReportFiles;
+use crate::app::report_files::{ReportFiles, STANDARD_OUTPUT, standard_output_conflict};
 use crate::app::run::{FinishedRun, RejectedRun, RunOutcome, RunRequest};
 use crate::app::{self, AppError, Outcome};
 use crate::console::sanitize;
+use crate::error_code::ErrorCode;
 use crate::journal::{Keyword, Record};
 use args::RunArgs;
 use document::{document_of, to_text};
@@ -39,13 +42,31 @@ pub(super) struct RunOutput {
 /// Runs experiments, and writes their results. Returns the exit code.
 pub(super) fn run_and_report(session: &CommandContext, request: &RunRequest, output: &RunOutput) -> u8 {
     let result = session.to_its_end(async {
-        let outcome = match output.reports.check(output.format != RunOutputFormat::Text) {
+        let outcome = match check_outputs(request, output) {
             Ok(()) => app::run::run(&session.app, request).await,
             Err(error) => RejectedRun::new(&request.sources[0], "runtime", error).into(),
         };
         report(session, request, output, outcome)
     });
     result.unwrap_or_else(|code| code)
+}
+
+/// Checks that at most one result goes to standard output, and that every report can be written.
+fn check_outputs(request: &RunRequest, output: &RunOutput) -> Result<(), AppError> {
+    if request.events_file.as_deref() == Some(Path::new(STANDARD_OUTPUT)) {
+        let error = AppError::new(ErrorCode::UsageInvalid, "cannot write events to standard output");
+        return Err(error.with_hint("name a file or a device, such as /dev/stdout"));
+    }
+    let others = [
+        output.format != RunOutputFormat::Text,
+        request.has_journal_on_standard_output(),
+        // each experiment has a journal of its own
+        request.has_journal_on_standard_output() && request.sources.len() > 1,
+    ];
+    match others.into_iter().filter(|taken| *taken).count() {
+        taken @ (0 | 1) => output.reports.check(taken == 1),
+        _ => Err(standard_output_conflict()),
+    }
 }
 
 /// Shows and writes what came of the runs. Returns the exit code.
@@ -63,9 +84,12 @@ fn report(
     let rejected_code =
         rejected.iter().map(|run| (run.error.outcome.gravity(), session.code(run.error.outcome)));
     let code = codes.chain(rejected_code).max().map_or(0, |(_, code)| code);
-    let mut errors = report_finished(session, output, &finished);
+    let mut errors = report_finished(session, request, output, &finished);
     let text = match output.format {
         RunOutputFormat::Text if output.reports.is_on_standard_output() => String::new(),
+        RunOutputFormat::Text if request.has_journal_on_standard_output() => {
+            finished.iter().map(|run| run.journal.to_json()).collect()
+        }
         RunOutputFormat::Text => finished.iter().map(summary).collect(),
         format => {
             let ended = finished.iter().map(|run| document::of_finished(session, request, format, run));
@@ -101,12 +125,22 @@ fn with_period_hint(output: &RunOutput, rejected: RejectedRun) -> RejectedRun {
 }
 
 /// Writes the reports of the runs that ended. Returns the errors.
-fn report_finished(session: &CommandContext, output: &RunOutput, finished: &[FinishedRun]) -> Vec<AppError> {
+fn report_finished(
+    session: &CommandContext,
+    request: &RunRequest,
+    output: &RunOutput,
+    finished: &[FinishedRun],
+) -> Vec<AppError> {
     if finished.is_empty() {
         return Vec::new();
     }
-    let read =
-        |run: &FinishedRun| Record::read(&run.journal_path.display().to_string(), run.journal.to_json());
+    let name = |run: &FinishedRun| {
+        // where the reader may have stored it
+        let default = RunRequest::default().journal_path;
+        let is_stored = !request.has_journal_on_standard_output();
+        if is_stored { &run.journal_path } else { &default }.display().to_string()
+    };
+    let read = |run: &FinishedRun| Record::read(&name(run), run.journal.to_json());
     match finished.iter().map(read).collect::<Result<Vec<_>, _>>() {
         Ok(records) => write_reports(&output.reports, &session.terminal, &records, None),
         Err(error) => vec![AppError::from(error).with_outcome(Outcome::NotWritten)],

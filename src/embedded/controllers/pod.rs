@@ -371,7 +371,7 @@ impl EmbeddedCluster {
         let ip: Ipv4Addr = address.parse().unwrap_or(Ipv4Addr::LOCALHOST);
         for container in containers(&pod) {
             let (end, ended) = oneshot::channel();
-            let started = self.workloads.start(self, &key.namespace, container, ended).await;
+            let started = self.workloads.start(self, &pod, container, ended).await;
             if let Ok(Some(listens)) = &started {
                 let pod_address = PodAddress(ip, listens.port);
                 self.network.register(pod_address, listens.real);

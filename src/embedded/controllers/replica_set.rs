@@ -17,7 +17,7 @@ impl EmbeddedCluster {
         let desired = usize::try_from(number(&set["spec"]["replicas"])).unwrap_or(0);
         let template = &set["spec"]["template"];
         for _ in pods.len()..desired {
-            let mut metadata = template["metadata"].clone();
+            let mut metadata = pod_metadata(template);
             metadata["generateName"] = json!(format!("{}-", key.name));
             metadata["namespace"] = json!(key.namespace);
             metadata["ownerReferences"] = owner_reference(&set);
@@ -55,4 +55,16 @@ impl EmbeddedCluster {
         status["observedGeneration"] = set["metadata"]["generation"].clone();
         self.api.modify(key, |set| set["status"] = status);
     }
+}
+
+/// Returns the metadata that Pods take from their template; its name and its namespace are ignored.
+fn pod_metadata(template: &Json) -> Json {
+    let mut metadata = json!({});
+    for field in ["labels", "annotations", "finalizers"] {
+        let value = &template["metadata"][field];
+        if !value.is_null() {
+            metadata[field] = value.clone();
+        }
+    }
+    metadata
 }

@@ -9,7 +9,7 @@ use super::timeline::{numbered_events, timeline_chart};
 use crate::compare::RunComparison;
 use crate::report::ReportSummary;
 use crate::report::summary::{ProbeCheck, ProbeRow, RunSummary, Sentiment, SummaryStep, format_seconds};
-use crate::text::replace_invisible;
+use crate::text::{pluralize, replace_invisible};
 
 const STYLE: &str = include_str!("style.css");
 /// The content security policy: nothing is loaded, executed or sent; the style is inline.
@@ -244,6 +244,9 @@ fn timeline_table(run: &RunSummary) -> Markup {
                         (replace_invisible(&moment.description))
                     }
                 }
+            }
+            @if run.omitted_events > 0 {
+                tr { td {} td {} td { (pluralize(run.omitted_events, "event")) " omitted" } }
             }
         },
     )

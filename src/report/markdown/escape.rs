@@ -1,114 +1,136 @@
 //! Escapes untrusted text in Markdown.
 //!
 //! On GitHub, text can mention users, refer to issues, link, become HTML or break a table. Markdown characters get a
-//! backslash. An invisible character interrupts what has a meaning without them: mentions, references, commits, URLs.
+//! backslash. Words that have a meaning without them become code: mentions, references, commits, URLs. GitHub does not
+//! link code, and a reader can copy it unchanged.
 
 use crate::text::{is_invisible, replace_invisible};
 
-/// An invisible character that interrupts `@name`, so that it does not mention a user.
-const WORD_JOINER: char = '\u{2060}';
 /// The minimum number of hexadecimal digits that GitHub takes for a commit.
 const MIN_COMMIT_DIGITS: usize = 7;
-
-/// Returns the positions before which a text is interrupted, so that no word is a commit.
-fn commit_breaks(text: &[char]) -> Vec<bool> {
-    let mut found = vec![false; text.len()];
-    let mut from = 0;
-    while from < text.len() {
-        let length = text[from..].iter().take_while(|c| c.is_ascii_alphanumeric()).count();
-        if length >= MIN_COMMIT_DIGITS && text[from..from + length].iter().all(char::is_ascii_hexdigit) {
-            (from + MIN_COMMIT_DIGITS - 1..from + length)
-                .step_by(MIN_COMMIT_DIGITS - 1)
-                .for_each(|at| found[at] = true);
-        }
-        from += length.max(1);
-    }
-    found
-}
 
 /// Escapes a text within a line.
 pub fn escape_inline(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
-    let mut before = ' ';
-    let chars: Vec<char> = text.trim().chars().collect();
-    for (at, (c, breaks)) in chars.iter().copied().zip(commit_breaks(&chars)).enumerate() {
-        if breaks {
-            out.push(WORD_JOINER);
+    for (index, word) in on_one_line(text).split(' ').enumerate() {
+        if index > 0 {
+            out.push(' ');
         }
-        match c {
-            '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' | '\u{85}' => out.push(' '),
-            c if is_invisible(c) || c.is_control() => out.push('\u{fffd}'),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '!' | '|' | '~' | '$' | '^'
-            | '=' => {
-                out.push('\\');
-                out.push(c);
-            }
-            // mentions, references, URLs, emoji
-            '@' | '#' | ':' => {
-                out.push(c);
-                out.push(WORD_JOINER);
-            }
-            // the start of a list or a rule
-            '+' | '-' if before == ' ' => {
-                out.push('\\');
-                out.push(c);
-            }
-            // GH-1 refers to an issue; ABC-1 is a link if the repository configures it
-            '-' if matches!(before, 'h' | 'H')
-                || before.is_ascii_uppercase() && chars.get(at + 1).is_some_and(char::is_ascii_digit) =>
-            {
-                out.push(c);
-                out.push(WORD_JOINER);
-            }
-            // GitHub links www.example.com
-            '.' if out.len() >= 3 && out.as_bytes()[out.len() - 3..].eq_ignore_ascii_case(b"www") => {
-                out.push(WORD_JOINER);
-                out.push(c);
-            }
-            c => out.push(c),
+        // these characters are escaped outside code: they begin HTML, and end cells and code
+        for part in word.split_inclusive(['<', '>', '|', '`']) {
+            let (part, delimiter) = match part.chars().last() {
+                Some(last @ ('<' | '>' | '|' | '`')) => (&part[..part.len() - 1], Some(last)),
+                _ => (part, None),
+            };
+            escape_part(part, &mut out);
+            delimiter.into_iter().for_each(|c| escape_char(c, ' ', &mut out));
         }
-        before = c;
     }
     out
 }
 
+/// Escapes a part of a word: as code without the punctuation around it, if GitHub gives it a meaning.
+fn escape_part(part: &str, out: &mut String) {
+    let from_start = part.trim_start_matches(['(', '[', '{', '\'', '"', '!', ',']);
+    let core = from_start.trim_end_matches([')', ']', '}', '\'', '"', ',', ';', '!', '?', '.', ':']);
+    if core.is_empty() || !has_meaning(part) {
+        return escape_plain(part, out);
+    }
+    let start = part.len() - from_start.len();
+    escape_plain(&part[..start], out);
+    out.push('`');
+    out.push_str(core);
+    out.push('`');
+    escape_plain(&part[start + core.len()..], out);
+}
+
+/// Escapes a text whose words have no meaning of their own.
+fn escape_plain(text: &str, out: &mut String) {
+    let mut before = ' ';
+    for c in text.chars() {
+        escape_char(c, before, out);
+        before = c;
+    }
+}
+
+fn escape_char(c: char, before: char, out: &mut String) {
+    match c {
+        '<' => out.push_str("&lt;"),
+        '>' => out.push_str("&gt;"),
+        '&' => out.push_str("&amp;"),
+        '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '!' | '|' | '~' | '$' | '^' | '='
+        | '#' => {
+            out.push('\\');
+            out.push(c);
+        }
+        // the start of a list or a rule
+        '+' | '-' if before == ' ' => {
+            out.push('\\');
+            out.push(c);
+        }
+        c => out.push(c),
+    }
+}
+
+/// Returns whether GitHub gives a word a meaning without Markdown: a mention, a reference, a commit, a URL, an emoji.
+fn has_meaning(word: &str) -> bool {
+    let chars: Vec<char> = word.chars().collect();
+    let followed_by = |is: fn(&char) -> bool, pair: &[char]| pair.get(1).is_some_and(is);
+    let in_pairs = chars.windows(2).any(|pair| match pair[0] {
+        // @name and me@example.com
+        '@' => followed_by(char::is_ascii_alphanumeric, pair),
+        // #1 and owner/name#1
+        '#' => followed_by(char::is_ascii_digit, pair),
+        _ => false,
+    });
+    // GH-1 refers to an issue; ABC-1 is a link if the repository configures it
+    let in_triples = chars.windows(3).any(|triple| {
+        triple[0].is_ascii_alphabetic()
+            && triple[1] == '-'
+            && triple[2].is_ascii_digit()
+            && (triple[0].is_ascii_uppercase() || triple[0] == 'h')
+    });
+    let lowercase = word.to_ascii_lowercase();
+    in_pairs
+        || in_triples
+        || word.contains("://")
+        || lowercase.contains("www.")
+        || lowercase.contains("mailto:")
+        || lowercase.contains("xmpp:")
+        // :tada:
+        || word.matches(':').count() > 1
+        || word.split(|c: char| !c.is_ascii_alphanumeric()).any(is_commit)
+}
+
+/// Returns whether a word can be the beginning of a commit ID.
+fn is_commit(word: &str) -> bool {
+    word.len() >= MIN_COMMIT_DIGITS && word.chars().all(|c| c.is_ascii_hexdigit())
+}
+
+/// Replaces line breaks by spaces, and invisible and control characters by U+FFFD.
+fn on_one_line(text: &str) -> String {
+    let visible = |c: char| match c {
+        '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' | '\u{85}' => ' ',
+        c if is_invisible(c) || c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.trim().chars().map(visible).collect()
+}
+
 /// Escapes a text in an HTML element, where Markdown characters have no meaning.
 pub fn escape_element(text: &str) -> String {
+    let text = on_one_line(text);
     let mut out = String::with_capacity(text.len() + 8);
-    let chars: Vec<char> = text.trim().chars().collect();
-    for (c, breaks) in chars.iter().copied().zip(commit_breaks(&chars)) {
-        if breaks {
-            out.push(WORD_JOINER);
-        }
+    for c in text.chars() {
         match c {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
             '\\' => out.push_str("&#92;"),
-            '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' | '\u{85}' => out.push(' '),
-            c if is_invisible(c) || c.is_control() => out.push('\u{fffd}'),
-            '@' | '#' | ':' | '.' | '-' => {
-                out.push(c);
-                out.push(WORD_JOINER);
-            }
             c => out.push(c),
         }
     }
-    out
-}
-
-/// Escapes a value that users copy: as code if it would be interrupted otherwise.
-pub(super) fn copyable_value(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-');
-    let chars: Vec<char> = text.chars().collect();
-    if text.chars().all(plain) && commit_breaks(&chars).contains(&true) {
-        format!("`{text}`")
-    } else {
-        escape_inline(text)
-    }
+    if has_meaning(&text) { format!("<code>{out}</code>") } else { out }
 }
 
 /// Escapes a text in a cell of a table.
@@ -125,7 +147,8 @@ pub fn code_block(text: &str) -> String {
         longest = longest.max(run);
     }
     let fence = "`".repeat(longest.max(2) + 1);
-    let shown = replace_invisible(text).replace("<!", &format!("<{WORD_JOINER}!"));
+    // the comments of this program are found by such a line
+    let shown = replace_invisible(text).replace("<!", "<\u{fffd}");
     format!("{fence}console\n{shown}\n{fence}\n")
 }
 
@@ -137,50 +160,52 @@ mod tests {
     fn inline_text_is_escaped() {
         let check = |text: &str, expected: &str| assert_eq!(escape_inline(text), expected, "{text:?}");
         check("plain text, 95 % of it", "plain text, 95 % of it");
-        check("@everyone", "@\u{2060}everyone");
-        check("fixes #1 and a/b#2", "fixes #\u{2060}1 and a/b#\u{2060}2");
-        check("GH-1 - high-level", "GH-\u{2060}1 \\- high-\u{2060}level");
+        check("a - b + c # d @ e", "a \\- b \\+ c \\# d @ e");
         check("<script>alert(1)</script>", "&lt;script&gt;alert\\(1\\)&lt;/script&gt;");
         check("a|b\nc", "a\\|b c");
         check(
             "`x` *y* _z_ ~~w~~ [l](u) ![i](u)",
             "\\`x\\` \\*y\\* \\_z\\_ \\~\\~w\\~\\~ \\[l\\]\\(u\\) \\!\\[i\\]\\(u\\)",
         );
-        check("https://x.y/ :tada:", "https:\u{2060}//x.y/ :\u{2060}tada:\u{2060}");
-        check("www.example.com", "www\u{2060}.example.com");
         check("\u{202e}evil\u{0}", "\u{fffd}evil\u{fffd}");
         check("&amp;", "&amp;amp;");
-        // commits, and references that a repository can configure
-        check("0123456 7", "012345\u{2060}6 7");
-        check("(a1b2c3d4e5f60)", "\\(a1b2c3\u{2060}d4e5f6\u{2060}0\\)");
-        check("eve/web@abcdef0", "eve/web@\u{2060}abcdef\u{2060}0");
-        check("defaced", "deface\u{2060}d");
-        check("012345 web-7d9f8c6b5d-x 0123456x", "012345 web-7d9f8c\u{2060}6b5d-x 0123456x");
-        check("ABC-12, web-0, A-b", "ABC-\u{2060}12, web-0, A-b");
     }
 
     #[test]
-    fn generated_values_stay_copyable() {
-        let hash = format!("sha256:{}", "0123456789abcdef".repeat(4));
-        assert_eq!(copyable_value(&hash), format!("`{hash}`"));
-        assert_eq!(
-            copyable_value("1f2e3d4c-0000-4000-8000-000000000000"),
-            "`1f2e3d4c-0000-4000-8000-000000000000`"
-        );
-        assert_eq!(copyable_value("kind-kind"), "kind-kind");
-        assert_eq!(copyable_value("0123456` x"), "012345\u{2060}6\\` x");
+    fn words_with_a_meaning_become_code() {
+        let check = |text: &str, expected: &str| assert_eq!(escape_inline(text), expected, "{text:?}");
+        check("@everyone", "`@everyone`");
+        check("fixes #1 and a/b#2", "fixes `#1` and `a/b#2`");
+        check("GH-1 - high-level", "`GH-1` \\- high-level");
+        check("https://x.y/?a=b&c=d :tada:", "`https://x.y/?a=b&c=d` `:tada`:");
+        check("GET 'http://web.shop.svc:80/': 503", "GET '`http://web.shop.svc:80/`': 503");
+        check("(see www.example.com.)", "\\(see `www.example.com`.\\)");
+        check("mail me@example.com", "mail `me@example.com`");
+        check("web-7d9f8c6b5d-x", "`web-7d9f8c6b5d-x`");
+        check("(a1b2c3d4e5f60)", "\\(`a1b2c3d4e5f60`\\)");
+        check("eve/web@abcdef0", "`eve/web@abcdef0`");
+        check("defaced 0123456 7", "`defaced` `0123456` 7");
+        check("012345 0123456x", "012345 0123456x");
+        check("ABC-12, web-0, A-b", "`ABC-12`, web-0, A-b");
+        check("shop/web:8080 at 12:30", "shop/web:8080 at 12:30");
+        check("$.items[0].name_x", "\\$.items\\[0\\].name\\_x");
+        // what ends code, a cell or text stays outside
+        check("a://b|c`d://e", "`a://b`\\|c\\``d://e`");
+        check("<!--x:y:z-->", "&lt;\\!`--x:y:z--`&gt;");
+        check("@a\\", "`@a\\`");
     }
 
     #[test]
     fn element_text_is_escaped() {
-        assert_eq!(escape_element("a-b </summary>@x\n"), "a-\u{2060}b &lt;/summary&gt;@\u{2060}x");
-        assert_eq!(escape_element("0123456"), "012345\u{2060}6");
+        assert_eq!(escape_element("a-b </summary>\n"), "a-b &lt;/summary&gt;");
+        assert_eq!(escape_element("0123456 <"), "<code>0123456 &lt;</code>");
+        assert_eq!(escape_element("@x"), "<code>@x</code>");
     }
 
     #[test]
     fn code_fence_is_longer_than_its_content() {
         assert_eq!(code_block("a"), "```console\na\n```\n");
         assert!(code_block("```` x").starts_with("`````console\n"));
-        assert_eq!(code_block("a\n<!-- x -->\u{202e}"), "```console\na\n<\u{2060}!-- x -->\u{fffd}\n```\n");
+        assert_eq!(code_block("a\n<!-- x -->\u{202e}"), "```console\na\n<\u{fffd}-- x -->\u{fffd}\n```\n");
     }
 }

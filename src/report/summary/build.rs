@@ -27,6 +27,7 @@ pub(super) fn summarize_run(record: &Record) -> RunSummary {
     let content = &record.content;
     let own = content.extension.as_ref();
     let (verdict, reason) = verdict(record);
+    let (timeline, omitted_events) = timeline_events(record);
     let environment = own.and_then(|own| own.environment.as_ref());
     let arm = environment.and_then(|stood| Some((shorten(stood.arm.as_deref()?), stood.repeat.unwrap_or(1))));
     RunSummary {
@@ -43,7 +44,8 @@ pub(super) fn summarize_run(record: &Record) -> RunSummary {
         probes: probe_rows(record),
         method: summary_steps(record, &content.run, "/run", "method"),
         rollbacks: summary_steps(record, &content.rollbacks, "/rollbacks", "rollbacks"),
-        timeline: timeline_events(record),
+        timeline,
+        omitted_events,
         samples: own.map(|own| own.samples.clone()).unwrap_or_default(),
         reproduction: reproduction_inputs(record),
         journal: record.text.clone(),
@@ -265,14 +267,15 @@ fn format_targets(hits: &[TargetRecord]) -> Vec<(String, Option<bool>)> {
     found
 }
 
-fn timeline_events(record: &Record) -> Vec<TimelineEvent> {
+/// Returns the events in order of time, and the number of later ones that are left out.
+fn timeline_events(record: &Record) -> (Vec<TimelineEvent>, usize) {
     let content = &record.content;
-    let Some(begin) = content.start.as_deref().and_then(Timestamp::parse) else { return Vec::new() };
+    let Some(begin) = content.start.as_deref().and_then(Timestamp::parse) else {
+        return (Vec::new(), 0);
+    };
     let mut moments = Vec::new();
     let mut add = |when: Option<&str>, kind: TimelineEventKind, tone: Sentiment, what: String| {
-        if let Some(at) = when.and_then(Timestamp::parse)
-            && moments.len() < MAX_EVENTS
-        {
+        if let Some(at) = when.and_then(Timestamp::parse) {
             moments.push(TimelineEvent {
                 at: at.since(begin).max(0.0),
                 description: what,
@@ -308,7 +311,9 @@ fn timeline_events(record: &Record) -> Vec<TimelineEvent> {
     }
     add(content.end.as_deref(), TimelineEventKind::End, Sentiment::Unclear, "the run ended".to_owned());
     moments.sort_by(|a, b| a.at.total_cmp(&b.at));
-    moments
+    let omitted = moments.len().saturating_sub(MAX_EVENTS);
+    moments.truncate(MAX_EVENTS);
+    (moments, omitted)
 }
 
 /// Formats an output: the status of a response or a process, and the start of its text.

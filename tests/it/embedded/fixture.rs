@@ -50,12 +50,12 @@ impl ContainerRuntime for Busybox {
     fn start<'a>(
         &'a self,
         cluster: &'a Arc<EmbeddedCluster>,
-        namespace: &'a str,
+        pod: &'a Value,
         container: &'a Value,
         end: oneshot::Receiver<()>,
     ) -> StartFuture<'a> {
         if container["command"][1] != "httpd" {
-            return NoopRuntime.start(cluster, namespace, container, end);
+            return NoopRuntime.start(cluster, pod, container, end);
         }
         listens(Files, end)
     }

@@ -2,6 +2,7 @@
 //! they differ,
 //! the embedded one is wrong. `KUBECTL_CHAOS_TEST_CONTEXT` names the real one.
 
+mod applied;
 mod contract;
 mod determinism;
 mod fixture;

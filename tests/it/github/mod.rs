@@ -128,7 +128,7 @@ pub fn pull_request(from: &str) -> Value {
 
 /// Removes the escapes from Markdown.
 pub fn shown(markdown: &str) -> String {
-    markdown.replace(['\\', '\u{2060}'], "")
+    markdown.replace(['\\', '`'], "")
 }
 
 /// The workflow commands that the runner would execute. The old form counts anywhere in a line.

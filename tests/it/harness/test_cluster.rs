@@ -263,12 +263,12 @@ impl ContainerRuntime for Listening {
     fn start<'a>(
         &'a self,
         cluster: &'a Arc<EmbeddedCluster>,
-        namespace: &'a str,
+        pod: &'a Value,
         container: &'a Value,
         end: oneshot::Receiver<()>,
     ) -> StartFuture<'a> {
         if container["image"] != LISTENS {
-            return NoopRuntime.start(cluster, namespace, container, end);
+            return NoopRuntime.start(cluster, pod, container, end);
         }
         listens(DemoProvider, end)
     }
