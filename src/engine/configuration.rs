@@ -10,7 +10,7 @@ use crate::event::{ActivityOutcome, RunEvent};
 use crate::experiment::configuration::{self, Variables, is_dynamic, vault_secrets};
 use crate::experiment::{Activity, Experiment, ProviderKind};
 use crate::http_client;
-use crate::provider::Providers;
+use crate::provider::{ActivityError, Providers};
 use crate::substitution::{Redactor, Scope};
 use crate::value::Value;
 
@@ -29,6 +29,9 @@ pub enum ConfigurationError {
     Variable(String),
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// This program or its connection failed, so the value is unknown.
+    #[error("cannot load configuration '{name}': {message}")]
+    Tool { name: String, code: ErrorCode, message: String },
 }
 
 impl Coded for ConfigurationError {
@@ -36,12 +39,13 @@ impl Coded for ConfigurationError {
         match self {
             Self::Variable(_) => ErrorCode::VariablesInvalid,
             Self::Vault(error) => error.code(),
+            Self::Tool { code, .. } => *code,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Variable(_) => None,
+            Self::Variable(_) | Self::Tool { .. } => None,
             Self::Vault(error) => error.hint(),
         }
     }
@@ -78,7 +82,7 @@ pub async fn configure(
         dynamic = true;
         let redactor =
             if plain { Redactor::default() } else { Redactor::of_experiment(&scope, &experiment.document) };
-        match resolve_dynamic(&name, &entry, &scope, providers, bus, &redactor).await {
+        match resolve_dynamic(&name, &entry, &scope, providers, bus, &redactor).await? {
             Some(value) => scope.define(name, value),
             None => failed.push(name),
         }
@@ -100,14 +104,21 @@ async fn resolve_dynamic(
     providers: &Providers,
     bus: &EventBus,
     redactor: &Redactor,
-) -> Option<Value> {
-    let activity = Arc::new(Activity::from_value(entry, &format!("/configuration/{name}"), &[]).ok()?);
+) -> Result<Option<Value>, ConfigurationError> {
+    let Ok(activity) = Activity::from_value(entry, &format!("/configuration/{name}"), &[]) else {
+        return Ok(None);
+    };
+    let activity = Arc::new(activity);
     let outcome = match providers.look_with_remark(&activity, scope).await {
         // a body that is not what it claims to be is no value
         Ok((_, Some(remark))) if activity.provider == Some(ProviderKind::Http) => {
             ActivityOutcome::Failed(redactor.redact_text(&remark).into_owned())
         }
         Ok((output, _)) => ActivityOutcome::Succeeded(output),
+        Err(ActivityError::Tool { code, message }) => {
+            let message = redactor.redact_text(&message).into_owned();
+            return Err(ConfigurationError::Tool { name: name.to_owned(), code, message });
+        }
         Err(error) => ActivityOutcome::Failed(redactor.redact_text(error.text()).into_owned()),
     };
     let value = match (&outcome, activity.provider) {
@@ -126,5 +137,5 @@ async fn resolve_dynamic(
     };
     let name = redactor.redact_text(&activity.name).into_owned();
     bus.emit(&RunEvent::ActivityCalled { activity, name, outcome });
-    value
+    Ok(value)
 }

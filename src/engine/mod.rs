@@ -297,6 +297,9 @@ impl Engine {
 
     fn emit(&self, event: &RunEvent) {
         self.bus.emit(event);
+        if let Some(panic) = self.bus.take_panic() {
+            self.raise_tool_failure(panic.code(), "events", &panic.to_string());
+        }
     }
 
     fn id(&self) -> ActivityId {

@@ -46,7 +46,7 @@ pub enum ExpectedState {
     /// Chaos Mesh reports that the fault is injected into every target.
     Injected,
     /// The change cannot take effect, for this reason.
-    Nothing(&'static str),
+    Nothing(String),
     /// Values, by JSON pointer. Null, zero and false also match an absent value.
     Holds(Vec<(&'static str, Json)>),
     /// The server accepted it; nothing else can be observed.
@@ -130,8 +130,8 @@ impl MutationPlan {
                 if self.selected_by.is_empty() { String::new() } else { format!(" {}", self.selected_by) };
             return Some(format!("no target matched{by}"));
         }
-        self.operations.iter().find_map(|operation| match operation.expect {
-            ExpectedState::Nothing(reason) => Some(reason.to_owned()),
+        self.operations.iter().find_map(|operation| match &operation.expect {
+            ExpectedState::Nothing(reason) => Some(reason.clone()),
             _ => None,
         })
     }

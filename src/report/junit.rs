@@ -117,6 +117,9 @@ fn run_suite(run: &RunSummary, name: &str) -> TestSuite {
     for step in run.method.iter().filter(|step| step.is_action) {
         cases.add_step("actions", step);
     }
+    for step in run.method.iter().filter(|step| step.is_judged) {
+        cases.add_step("method", step);
+    }
     for probe in &run.probes {
         if let Some(during) = &probe.during {
             cases.add_check("steady state during", probe, during);
@@ -150,7 +153,8 @@ impl CaseCollector {
         let name = if step.is_action { format!("{} took effect", step.name) } else { step.name.clone() };
         let why = if step.detail.is_empty() { step.state.label().to_owned() } else { step.detail.clone() };
         let result = match step.state {
-            StepStatus::TookEffect | StepStatus::Done => CaseOutcome::Passed,
+            StepStatus::TookEffect | StepStatus::Done | StepStatus::Met => CaseOutcome::Passed,
+            StepStatus::Unmet => CaseOutcome::Failure("ToleranceNotMet", format!("observed: {why}")),
             StepStatus::Unconfirmed => CaseOutcome::Error("EffectNotObserved", why),
             StepStatus::Failed => CaseOutcome::Error("ActivityFailed", why),
             StepStatus::Cut => CaseOutcome::Error("Interrupted", why),

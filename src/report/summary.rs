@@ -121,6 +121,8 @@ pub enum ProbeCheckState {
 pub struct SummaryStep {
     pub name: String,
     pub is_action: bool,
+    /// Whether it is a probe of the method with a tolerance of its own, which the verdict depends on.
+    pub is_judged: bool,
     pub state: StepStatus,
     /// The observed effect or value, or the error.
     pub detail: String,
@@ -141,6 +143,10 @@ pub enum StepStatus {
     NotKnown,
     /// A probe that succeeded.
     Done,
+    /// A probe of the method that was within its tolerance.
+    Met,
+    /// A probe of the method that was not within its tolerance.
+    Unmet,
     /// The activity failed.
     Failed,
     /// The activity was interrupted.

@@ -9,7 +9,7 @@ mod python_regex;
 use std::cmp::Ordering;
 
 use decimal::{Decimal, DecimalError};
-use jsonpath::JsonPath;
+use jsonpath::{JsonPath, JsonPathError};
 
 use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::{Activity, Tolerance};
@@ -181,7 +181,11 @@ fn match_json_path(
     // a string that contains JSON is parsed
     let parsed = value.as_text().and_then(|text| parse_json(text).ok());
     let found = compiled.select(parsed.as_ref().unwrap_or(value));
-    let found = found.map_err(|error| Unevaluable::Value(error.to_string()))?;
+    let found = found.map_err(|error| match error {
+        // an error of the path, whatever it is applied to
+        JsonPathError::ZeroStep => Unevaluable::Tolerance(error.to_string()),
+        error => Unevaluable::Value(error.to_string()),
+    })?;
     let matches = i128::try_from(found.len()).unwrap_or(i128::MAX);
     let (met, expected) = match (expect.map(|expect| scope.fill(expect)), count) {
         (Some(Value::List(items)), _) => {

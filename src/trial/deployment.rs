@@ -153,7 +153,9 @@ impl TrialCluster {
             applied
         });
         task.await.unwrap_or_else(|error| Err(Error::Aborted { reason: error.to_string() }))?;
-        let observed = tokio::time::timeout(OBSERVE_TIMEOUT, plan.confirm(Arc::clone(&self.cluster))).await;
+        // boxed: the future is large
+        let observation = Box::pin(plan.confirm(Arc::clone(&self.cluster)));
+        let observed = tokio::time::timeout(OBSERVE_TIMEOUT, observation).await;
         match observed {
             Ok((EffectState::Confirmed, _)) => Ok(()),
             Ok((_, reason)) => Err(Error::NotObserved { reason }),

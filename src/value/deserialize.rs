@@ -101,7 +101,7 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, serde_json::Er
 
 struct ValueDeserializer(Value);
 
-impl<'de> IntoDeserializer<'de, serde_json::Error> for ValueDeserializer {
+impl IntoDeserializer<'_, serde_json::Error> for ValueDeserializer {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {

@@ -106,6 +106,16 @@ impl EventWatcher for JournalWatcher {
     }
 }
 
+/// Watcher that panics at the end of one activity.
+struct FragileWatcher;
+
+impl EventWatcher for FragileWatcher {
+    fn watch(&mut self, event: &RunEvent) {
+        let RunEvent::ActivityFinished(finished) = event else { return };
+        assert_ne!(finished.activity.name, "panic in a watcher", "a token");
+    }
+}
+
 /// A finished run.
 struct ScriptedRun {
     journal: Journal,
@@ -144,8 +154,11 @@ async fn run(experiment: &Json, sampled: bool) -> ScriptedRun {
     let providers = Providers::default().with(ProviderKind::Process, provider.clone());
     let builder = Arc::new(Mutex::new(JournalBuilder::new(JournalHeader::default())));
     let phases = PhaseTracker::default();
-    let watchers: Vec<Box<dyn EventWatcher>> =
-        vec![Box::new(JournalWatcher(Arc::clone(&builder))), Box::new(phases.clone())];
+    let watchers: Vec<Box<dyn EventWatcher>> = vec![
+        Box::new(JournalWatcher(Arc::clone(&builder))),
+        Box::new(phases.clone()),
+        Box::new(FragileWatcher),
+    ];
     let bus = Arc::new(EventBus::new(watchers));
     let engine = Engine::new(Arc::clone(&experiment), options, Scope::default(), providers.clone(), bus);
     let sampling = sampled.then(|| {
@@ -245,6 +258,14 @@ async fn panic_in_any_activity_is_recorded_and_rolled_back() {
             ["action", "probe", "background"].iter().any(|kind| name.starts_with(&format!("{kind}: ")));
         assert_eq!(run.journal.run.iter().any(failed), is_step, "{name}: {text}");
     }
+}
+
+#[tokio::test]
+async fn panic_in_event_watcher_aborts_the_run() {
+    let method = json!([activity("action", "panic in a watcher"), activity("action", "slow")]);
+    let run = run(&experiment(&activity("probe", "fine"), &method), false).await;
+    assert_eq!((run.verdict(), run.error_code()), (RunVerdict::Aborted, Some("internal.panic")));
+    assert_eq!(run.applied.last().map(String::as_str), Some("undo more"));
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ fn unmet_tolerance_in_the_method_deviates() {
         match met {
             None => assert_eq!(recorded, &Value::Null, "{probe}"),
             Some(met) => {
-                assert_eq!((&recorded[0]["at"], &recorded[0]["met"]), (&json!("/run/0"), &json!(met)))
+                assert_eq!((&recorded[0]["at"], &recorded[0]["met"]), (&json!("/run/0"), &json!(met)));
             }
         }
         assert!(chaos.path("undone").exists());

@@ -43,7 +43,7 @@ fn reads_back(chaos: &Chaos, text: &str, name: &str) -> Value {
     let published = job.publish(&["--comment-id", "none"]);
     assert!(!published.stderr.contains("invalid"), "{}", published.stderr);
     // a reader without infinities sees a valid document
-    serde_json::from_str(&written.replace("1e999", "null")).unwrap()
+    serde_json::from_str(&written.replace("-1e999", "null").replace("1e999", "null")).unwrap()
 }
 
 #[test]

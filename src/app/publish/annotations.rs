@@ -168,6 +168,8 @@ fn run_problems(run: &RunSummary, compared: bool) -> Vec<RunProblem> {
                 StepStatus::Failed if part == ExperimentSection::Rollbacks => {
                     (AnnotationLevel::Error, "rollback failed")
                 }
+                StepStatus::Failed if step.is_judged => (AnnotationLevel::Error, "probe failed"),
+                StepStatus::Unmet => (AnnotationLevel::Error, "not within its tolerance"),
                 StepStatus::Failed if step.is_action => (AnnotationLevel::Error, "action failed"),
                 StepStatus::Failed => (AnnotationLevel::Warning, "probe failed"),
                 StepStatus::Unconfirmed => (AnnotationLevel::Error, "no effect observed"),

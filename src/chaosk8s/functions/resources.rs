@@ -138,7 +138,8 @@ pub(super) async fn create_network_policy(context: &FunctionContext) -> Result<M
 
 /// Plans a network policy. A policy without selected Pods has no effect.
 async fn policy(context: &FunctionContext, body: Json) -> Result<MutationPlan> {
-    let selected = match context.things(&PODS, &selection(&body["spec"]["podSelector"])).await {
+    let selector = selection(&body["spec"]["podSelector"]);
+    let selected = match context.things(&PODS, &selector).await {
         Ok(pods) => !pods.is_empty(),
         // unknown without the permission
         Err(failure) if failure.status() == Some(403) => true,
@@ -149,7 +150,9 @@ async fn policy(context: &FunctionContext, body: Json) -> Result<MutationPlan> {
     let mut operation =
         PlannedMutation::create(&NETWORK_POLICIES, Some(&context.namespace()), body, ErrorPolicy::Raise);
     if !selected {
-        operation.expect = ExpectedState::Nothing("the policy selects no Pod, so it has no effect");
+        let by = context.described(Some(&selector.labels), ("", None));
+        operation.expect =
+            ExpectedState::Nothing(format!("the policy selects no Pod, so it has no effect: {by}"));
     }
     Ok(MutationPlan::one(operation, MutationResponse::Null))
 }

@@ -165,6 +165,12 @@ fn extension(extension: &JournalExtension) -> Checked {
     extension.annotations.keys().try_for_each(|key| name("an annotation", key))?;
     count("records of actions", extension.activities.len(), MAX_ITEMS)?;
     extension.activities.iter().try_for_each(action)?;
+    optional_name("the error code", extension.error_code.as_ref())?;
+    count("tolerances of the method", extension.tolerances.len(), MAX_ITEMS)?;
+    for tolerance in &extension.tolerances {
+        name("the pointer to a probe", &tolerance.at)?;
+        text("an expected value", tolerance.expected.as_deref().unwrap_or_default())?;
+    }
     extension.environment.as_ref().map_or(Ok(()), environment)?;
     count("sampled probes", extension.samples.len(), MAX_SERIES)?;
     extension.samples.iter().try_for_each(series)

@@ -178,3 +178,58 @@ fn judge_with_several_causes_returns_most_serious() {
         "only 0 of 2 rollbacks were started",
     );
 }
+
+#[test]
+fn unmet_tolerance_in_the_method_deviates_unless_lenient() {
+    use crate::journal::ToleranceRecord;
+    let judged = |met: bool| {
+        move |j: &mut Journal| {
+            j.run = vec![entry("probe", Some("succeeded"))];
+            let record = ToleranceRecord { at: "/run/0".to_owned(), met, expected: Some("0".to_owned()) };
+            j.extension.as_mut().unwrap().tolerances = vec![record];
+        }
+    };
+    let explored = "the run did not check a steady state";
+    let unmet = "probe 'x' was not within its tolerance in the method";
+    check(judged(false), true, RunVerdict::Deviated, unmet);
+    check(judged(false), false, RunVerdict::Explored, explored);
+    check(judged(true), true, RunVerdict::Explored, explored);
+    // an author of an untrusted journal cannot leave it out
+    let mut journal = journal();
+    let probe = json!({"type": "probe", "name": "x", "tolerance": 0});
+    journal.experiment =
+        Arc::new(json!({"title": "t", "method": [probe, {"type": "probe", "name": "y"}]}).into());
+    let (verdict, reason) = judge(&journal, Strictness::Complete);
+    let missing = "only 0 of 1 tolerances in the method were checked";
+    assert_eq!((verdict, reason.as_str()), (RunVerdict::Undecided, missing));
+}
+
+#[test]
+fn failed_rollback_counts_unless_the_fault_changed_nothing() {
+    let function =
+        |targets: Vec<crate::journal::TargetRecord>, provider: &'static str, state: EffectState| {
+            move |j: &mut Journal| {
+                with_effect(j, RunPhase::Method, state);
+                let activity = json!({"type": "action", "name": "x", "provider": {"type": provider}});
+                j.run[0].activity = Arc::new(activity.into());
+                j.extension.as_mut().unwrap().activities[0].targets = targets;
+                j.rollbacks = vec![entry("action", Some("failed")), entry("action", Some("failed"))];
+            }
+        };
+    let target = |done| crate::journal::TargetRecord { done, ..crate::journal::TargetRecord::default() };
+    let cause = "action 'x' did not take effect: d";
+    let incomplete = "rollback 'x' failed";
+    let mismatch = EffectState::Mismatch;
+    check(function(vec![], "python", mismatch), true, RunVerdict::ActionNotConfirmed, cause);
+    let refused = vec![target(Some(false))];
+    check(function(refused, "python", mismatch), true, RunVerdict::ActionNotConfirmed, cause);
+    for (targets, provider, state) in [
+        (vec![target(Some(true))], "python", mismatch),
+        (vec![target(None)], "python", mismatch),
+        (vec![], "process", mismatch),
+        (vec![], "python", EffectState::Unknown),
+        (vec![], "python", EffectState::Confirmed),
+    ] {
+        check(function(targets, provider, state), true, RunVerdict::RollbackIncomplete, incomplete);
+    }
+}

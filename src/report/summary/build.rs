@@ -221,6 +221,7 @@ fn summary_steps(record: &Record, played: &[JournalEntry], at: &str, key: &str) 
         found.push(SummaryStep {
             name,
             is_action,
+            is_judged: false,
             state: StepStatus::NotReached,
             detail: String::new(),
             targets: Vec::new(),
@@ -234,13 +235,18 @@ fn summary_step(record: &Record, played: &JournalEntry, name: String, at: &str) 
     let acted = record.action(at);
     let is_action = played.is_action();
     let effect = acted.and_then(|acted| acted.effect.as_ref());
+    let tolerance = record.content.method_tolerances().iter().find(|tolerance| tolerance.at == at);
     let state = match (played.status.as_ref().and_then(Keyword::known), effect) {
         _ if is_skipped_by_dry_run(record, is_action) => StepStatus::Dry,
         (Some(EntryStatus::Succeeded), Some(effect)) if effect.state.is(EffectState::Confirmed) => {
             StepStatus::TookEffect
         }
         (Some(EntryStatus::Succeeded), Some(_)) => StepStatus::Unconfirmed,
-        (Some(EntryStatus::Succeeded), None) if !is_action => StepStatus::Done,
+        (Some(EntryStatus::Succeeded), None) if !is_action => match tolerance {
+            Some(tolerance) if tolerance.met => StepStatus::Met,
+            Some(_) => StepStatus::Unmet,
+            None => StepStatus::Done,
+        },
         (Some(EntryStatus::Succeeded), None) => StepStatus::NotKnown,
         (Some(EntryStatus::Failed), _) => StepStatus::Failed,
         _ => StepStatus::Cut,
@@ -252,7 +258,8 @@ fn summary_step(record: &Record, played: &JournalEntry, name: String, at: &str) 
         _ => format_output(&played.output),
     };
     let targets = acted.map(|acted| format_targets(&acted.targets)).unwrap_or_default();
-    SummaryStep { name, is_action, state, detail, targets, duration: played.duration }
+    let is_judged = tolerance.is_some();
+    SummaryStep { name, is_action, is_judged, state, detail, targets, duration: played.duration }
 }
 
 fn format_targets(hits: &[TargetRecord]) -> Vec<(String, Option<bool>)> {

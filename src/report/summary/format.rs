@@ -143,6 +143,8 @@ impl StepStatus {
             Self::Unconfirmed => "effect not observed",
             Self::NotKnown => "executed; effect unknown",
             Self::Done => "done",
+            Self::Met => "within its tolerance",
+            Self::Unmet => "not within its tolerance",
             Self::Failed => "failed",
             Self::Cut => "interrupted",
             Self::NotReached => "not reached",
@@ -153,8 +155,8 @@ impl StepStatus {
     /// Returns whether the result is good or bad.
     pub fn sentiment(self) -> Sentiment {
         match self {
-            Self::TookEffect | Self::Done => Sentiment::Good,
-            Self::Unconfirmed | Self::Failed | Self::Cut => Sentiment::Bad,
+            Self::TookEffect | Self::Done | Self::Met => Sentiment::Good,
+            Self::Unmet | Self::Unconfirmed | Self::Failed | Self::Cut => Sentiment::Bad,
             Self::NotKnown | Self::NotReached | Self::Dry => Sentiment::Unclear,
         }
     }
