@@ -91,10 +91,9 @@ impl FunctionKind {
             (self, value),
             (_, Value::Null)
                 | (Self::Object, _)
-                | (Self::Text | Self::TextOrList | Self::TextOrMapping, Value::Text(_))
+                | (Self::Text | Self::TextOrList | Self::TextOrMapping | Self::IntegerLike, Value::Text(_))
                 | (Self::Boolean, Value::Bool(_))
                 | (Self::Integer | Self::IntegerLike, Value::Int(_))
-                | (Self::IntegerLike, Value::Text(_))
                 | (Self::Mapping | Self::TextOrMapping, Value::Map(_))
                 | (Self::List | Self::TextOrList, Value::List(_))
         )

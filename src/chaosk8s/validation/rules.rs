@@ -85,7 +85,7 @@ pub(super) fn rule_of(function: &Function, argument: &Argument) -> Option<Argume
         },
         "pod_label_selector" => R::LabelSelector { is_formatted: false },
         "field_selector" => R::FieldSelector,
-        "ns" | "pod_namespace" | "container_name" => R::DnsLabel,
+        "ns" | "pod_namespace" | "container_name" | "version" | "plural" => R::DnsLabel,
         "name" => match does {
             F::DeletePods => R::Regex,
             F::DeleteNamespace
@@ -112,7 +112,6 @@ pub(super) fn rule_of(function: &Function, argument: &Argument) -> Option<Argume
         "last" => R::LogTime,
         "spec_path" => R::ManifestPath,
         "group" => R::DnsSubdomain,
-        "version" | "plural" => R::DnsLabel,
         "resource" => match does {
             F::ApplyFromJson => R::ObjectText { is_json: true },
             F::ApplyFromYaml => R::ObjectText { is_json: false },

@@ -170,7 +170,7 @@ const EXPERIMENT_KEYS: [&str; 14] = [
     "dry",
 ];
 
-impl<'a> Validator<'a> {
+impl Validator<'_> {
     fn report(
         &mut self,
         severity: Severity,

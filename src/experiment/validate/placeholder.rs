@@ -74,9 +74,8 @@ impl DeclaredNames {
         if let Some(SpannedKind::Map(groups)) = root.get("secrets").map(|node| &node.kind) {
             for (name, group) in groups {
                 let replaced = given.secrets.get(name).filter(|value| **value != Value::Null);
-                let group = match replaced.cloned().unwrap_or_else(|| group.value.to_value()) {
-                    Value::Map(group) => group,
-                    _ => continue,
+                let Value::Map(group) = replaced.cloned().unwrap_or_else(|| group.value.to_value()) else {
+                    continue;
                 };
                 match group.get("type").and_then(Value::as_text) {
                     Some("vault") if replaced.is_none() => declared.deferred.is_open = true,

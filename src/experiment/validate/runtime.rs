@@ -26,7 +26,11 @@ impl Validator<'_> {
                 self.report_wrong_shape(node, &at, &format!("runtime.{part}"), "a mapping with a strategy");
                 continue;
             }
-            let Some(strategy) = node.get("strategy") else { continue };
+            let Some(strategy) = node.get("strategy") else {
+                self.warn_command_line_settings(node, &at);
+                self.warn_unknown_keys(node, &at, &["strategy"]);
+                continue;
+            };
             let name = strategy.to_value().python_text().into_owned();
             let at = child_pointer(&at, "strategy");
             if part == "hypothesis" && HypothesisStrategy::from_name(&name).is_none() {
@@ -49,7 +53,18 @@ impl Validator<'_> {
                 fault.expected = Some(format!("one of {}", known.join(", ")));
                 fault.hint = suggestion(&name, known.iter().copied());
             }
+            self.warn_command_line_settings(node, &child_pointer("/runtime", part));
             self.warn_unknown_keys(node, &child_pointer("/runtime", part), &["strategy"]);
+        }
+    }
+
+    /// Warns about settings that only the command line has.
+    fn warn_command_line_settings(&mut self, node: &SpannedValue, at: &str) {
+        for (key, flag) in [("fail_fast", "--fail-fast"), ("frequency", "--hypothesis-frequency")] {
+            if let Some(setting) = node.get(key) {
+                let message = format!("\"{key}\" has no effect in an experiment");
+                self.warning(setting, &child_pointer(at, key), message).hint = Some(format!("pass {flag}"));
+            }
         }
     }
 }

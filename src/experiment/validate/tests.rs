@@ -141,6 +141,13 @@ fn experiment_keys_are_checked() {
         ],
     );
     check(
+        r#""runtime": {"hypothesis": {"fail_fast": true, "frequency": 5}}"#,
+        &[
+            "warning /runtime/hypothesis/fail_fast \"fail_fast\" has no effect in an experiment",
+            "warning /runtime/hypothesis/frequency \"frequency\" has no effect in an experiment",
+        ],
+    );
+    check(
         r#""runtime": {"hypothesis": "skip"}"#,
         &["error /runtime/hypothesis runtime.hypothesis cannot be a string"],
     );

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::steps::{Step, act, fails, gone, holds, names, play, play_with, reads, refused};
-use crate::harness::{Site, object, pod_spec};
+use crate::harness::{Site, function, object, pod_spec};
 
 pub fn pods_are_selected_by_every_argument(site: &Site) {
     let label = |more: Value| {
@@ -45,6 +45,12 @@ pub fn pods_are_selected_by_every_argument(site: &Site) {
         gone(site.at("v1", "pods/stranger")),
     ];
     play(site, &steps);
+    // a number of Pods in a named namespace needs no selector
+    site.ready_pods(&["d-0", "d-1"], &json!({"app": "web"}));
+    let one = json!({"rand": true, "qty": 1, "ns": site.namespace, "grace_period": 0});
+    site.run(&json!([function("action", "pod.actions", "terminate_pods", &one)]), &[]).exits(0);
+    let left = names(&site.read(&site.at("v1", "pods?labelSelector=app%3Dweb")).body);
+    assert_eq!(left.as_array().map(Vec::len), Some(1), "{left}");
 }
 
 pub fn pods_are_counted_and_checked_for_readiness(site: &Site) {
