@@ -90,7 +90,7 @@ fn plugin_info(session: &CommandContext, root: &Command) -> PluginInfo {
     }
 }
 
-/// Collects the commands below a command, under all their names.
+/// Collects the commands below a command, with their aliases.
 fn collect_commands(command: &Command, prefix: &str, commands: &mut BTreeSet<String>) {
     for inner in command.get_subcommands() {
         for name in std::iter::once(inner.get_name()).chain(inner.get_all_aliases()) {
@@ -164,7 +164,7 @@ mod tests {
     use crate::cli::command::Cli;
 
     #[test]
-    fn commands_are_collected_with_those_of_commands() {
+    fn nested_commands_are_collected_with_their_path() {
         let mut commands = BTreeSet::new();
         collect_commands(&Cli::command(), "", &mut commands);
         for command in ["run", "embedded", "embedded serve", "sample-app", "completion install"] {

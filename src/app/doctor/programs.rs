@@ -23,7 +23,7 @@ pub(crate) struct PluginInfo {
     pub(crate) completion_helper: String,
     /// Version, as `--version` shows it after the name.
     pub(crate) version: String,
-    /// Commands, those of a command too: `embedded serve`.
+    /// Commands; a nested one contains a space: `embedded serve`.
     pub(crate) commands: BTreeSet<String>,
 }
 
