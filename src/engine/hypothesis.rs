@@ -163,9 +163,10 @@ impl Engine {
             let expected = "any value, because of the dry run".to_owned();
             return Ok(tell(ToleranceResult { met: true, expected, actual: Value::Null }, None));
         }
-        let aborted =
-            |error: String| HypothesisResult::Aborted(format!("probe '{}': {error}", finished.activity.name));
-        let judge = match evaluate(tolerance, output, &self.scope).map_err(aborted)? {
+        let aborted = |error: &dyn std::error::Error| {
+            HypothesisResult::Aborted(format!("probe '{}': {error}", finished.activity.name))
+        };
+        let judge = match evaluate(tolerance, output, &self.scope).map_err(|error| aborted(&error))? {
             Evaluation::Verdict(verdict) => return Ok(tell(verdict, None)),
             Evaluation::Judge(judge) => judge,
         };
@@ -183,7 +184,7 @@ impl Engine {
         let met = match judged {
             Ok(result) => result.is_truthy(),
             Err(ActivityError::Failed(_)) => false,
-            Err(ActivityError::Unexpected(error)) => return Err(aborted(error)),
+            Err(error @ ActivityError::Unexpected(_)) => return Err(aborted(&error)),
         };
         let judged = self.redactor.redact_value(output);
         Ok(tell(ToleranceResult { met, expected, actual: output.clone() }, Some(judged)))

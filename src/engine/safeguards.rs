@@ -12,15 +12,16 @@ use tokio::task::JoinSet;
 
 use super::Engine;
 use super::control::{ControlPoint, ControlScope, RunControl};
+use crate::error_code::message_chain;
 use crate::event::Interrupt;
-use crate::experiment::{Activity, ControlDeclaration as Declared, ControlSide, Tolerance};
+use crate::experiment::{Activity, ControlDeclaration as Declared, ControlSide, DeclarationError, Tolerance};
 use crate::provider::ActivityError;
-use crate::tolerance::{Evaluation, evaluate};
+use crate::tolerance::{Evaluation, ToleranceError, evaluate};
 use crate::value::Value;
 
 /// Probe with a tolerance and a schedule.
 struct Safeguard {
-    activity: Result<Activity, SafeguardError>,
+    activity: Result<Activity, DeclarationError>,
     tolerance: Tolerance,
     when: CheckSchedule,
 }
@@ -28,13 +29,13 @@ struct Safeguard {
 /// Why a safeguard ends the run.
 #[derive(Debug, thiserror::Error)]
 enum SafeguardError {
-    /// The declaration is not an activity.
-    #[error("{0}")]
-    Declaration(String),
-    #[error("could not be measured: {0}")]
-    Measurement(String),
-    #[error("could not be evaluated: {0}")]
-    Evaluation(String),
+    #[error("could not be measured")]
+    Measurement(#[source] ActivityError),
+    #[error("could not be evaluated")]
+    Evaluation(#[source] ToleranceError),
+    /// The probe of the tolerance failed.
+    #[error("could not be evaluated")]
+    Judgement(#[source] ActivityError),
     #[error("was not met: expected {expected}")]
     NotMet { expected: String },
     /// The probe of the tolerance returned a false value.
@@ -66,7 +67,7 @@ impl Safeguards {
             let at = format!("{}/provider/arguments/probes/{index}", declared.at);
             let frequency = probe.get("frequency").and_then(Value::as_f64).filter(|seconds| *seconds > 0.0);
             Safeguard {
-                activity: Activity::from_value(probe, &at, &[]).map_err(SafeguardError::Declaration),
+                activity: Activity::from_value(probe, &at, &[]),
                 tolerance: Tolerance::read(probe.get("tolerance").unwrap_or(&Value::Null), &at),
                 when: match frequency.map(Duration::try_from_secs_f64) {
                     Some(Ok(pause)) => CheckSchedule::Repeatedly(pause),
@@ -142,20 +143,18 @@ impl Safeguard {
             .map_err(|error| Interrupt::safeguard("safeguard", redact(&error.to_string())))?;
         self.evaluate(activity, engine).await.map_err(|error| {
             let name = redact(&activity.name);
-            let reason = format!("safeguard '{name}' {}", redact(&error.to_string()));
+            let reason = format!("safeguard '{name}' {}", redact(&message_chain(&error)));
             Interrupt::safeguard(name, reason)
         })
     }
 
     async fn evaluate(&self, activity: &Activity, engine: &Engine) -> Result<(), SafeguardError> {
-        let measurement = |error: ActivityError| SafeguardError::Measurement(error.text().to_owned());
-        let output = engine.call(activity).await.map_err(measurement)?;
+        let output = engine.call(activity).await.map_err(SafeguardError::Measurement)?;
         match evaluate(&self.tolerance, &output, &engine.scope).map_err(SafeguardError::Evaluation)? {
             Evaluation::Verdict(verdict) if verdict.met => Ok(()),
             Evaluation::Verdict(verdict) => Err(SafeguardError::NotMet { expected: verdict.expected }),
             Evaluation::Judge(judge) => {
-                let evaluation = |error: ActivityError| SafeguardError::Evaluation(error.text().to_owned());
-                let accepted = engine.call(&judge).await.map_err(evaluation)?.is_truthy();
+                let accepted = engine.call(&judge).await.map_err(SafeguardError::Judgement)?.is_truthy();
                 if accepted { Ok(()) } else { Err(SafeguardError::Rejected) }
             }
         }

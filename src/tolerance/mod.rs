@@ -3,6 +3,7 @@
 //! Verbatim: Python 3.12 and chaostoolkit-lib 1.45 (errors of evaluation)
 
 mod decimal;
+mod error;
 mod jsonpath;
 mod python_regex;
 
@@ -12,11 +13,13 @@ use decimal::{Decimal, DecimalError};
 use jsonpath::JsonPath;
 
 use crate::experiment::json;
-use crate::experiment::{Activity, Tolerance};
+use crate::experiment::{Activity, DeclarationError, Tolerance};
 use crate::substitution::Scope;
 use crate::value::{Map, Value};
 
-pub use python_regex::Pattern;
+pub use error::ToleranceError;
+pub use jsonpath::JsonPathError;
+pub use python_regex::{Pattern, PatternError};
 
 /// The result of a tolerance.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +41,7 @@ pub enum Evaluation {
 
 /// Checks the pattern of a `regex` tolerance.
 pub fn check_regex(pattern: &str) -> Result<(), String> {
-    Pattern::compile(pattern).map(drop)
+    Pattern::compile(pattern).map(drop).map_err(|error| error.to_string())
 }
 
 /// Checks the path of a `jsonpath` tolerance.
@@ -47,7 +50,7 @@ pub fn check_json_path(path: &str) -> Result<(), String> {
 }
 
 /// Evaluates a tolerance for a probe's output. An error aborts the run, as in the Chaos Toolkit.
-pub fn evaluate(tolerance: &Tolerance, value: &Value, scope: &Scope) -> Result<Evaluation, String> {
+pub fn evaluate(tolerance: &Tolerance, value: &Value, scope: &Scope) -> Result<Evaluation, ToleranceError> {
     let verdict = match tolerance {
         Tolerance::Text(text) => match scope.fill_text(text) {
             Value::Text(expected) => match_value(value, &Value::Text(expected)),
@@ -91,16 +94,16 @@ fn parse_filled(value: &Value) -> Tolerance {
 }
 
 /// Returns the entry that a tolerance selects, or the whole value if there is no such entry.
-fn select_target<'a>(value: &'a Value, target: Option<&str>) -> Result<&'a Value, String> {
+fn select_target<'a>(value: &'a Value, target: Option<&str>) -> Result<&'a Value, ToleranceError> {
     match (target.filter(|target| !target.is_empty()), value) {
         (None, _) => Ok(value),
         (Some(target), Value::Map(entries)) => Ok(entries.get(target).unwrap_or(value)),
-        (Some(_), other) => Err(format!("'{}' object has no attribute 'get'", other.python_type())),
+        (Some(_), other) => Err(ToleranceError::NoEntries(other.python_type())),
     }
 }
 
 /// Matches a set of statuses if the value has a status; otherwise a range of two values, or a set.
-fn match_list(items: &[Value], value: &Value) -> Result<ToleranceResult, String> {
+fn match_list(items: &[Value], value: &Value) -> Result<ToleranceResult, ToleranceError> {
     let texts = Value::List(items.to_vec()).python_text().into_owned();
     let member = |value: &Value| items.iter().any(|item| item.equals(value));
     if let Some(status) = value.get("status") {
@@ -109,18 +112,17 @@ fn match_list(items: &[Value], value: &Value) -> Result<ToleranceResult, String>
     let [low, high] = items else {
         return Ok(tolerance_result(member(value), format!("one of {texts}"), value));
     };
-    let within = low.at_most(value).and_then(|above| Ok(above && value.at_most(high)?));
-    let within = within.map_err(|error| error.to_string())?;
+    let within = low.at_most(value)? && value.at_most(high)?;
     Ok(tolerance_result(within, format!("between {} and {}", low.python_text(), high.python_text()), value))
 }
 
-fn match_regex(pattern: &Value, value: &Value, scope: &Scope) -> Result<ToleranceResult, String> {
+fn match_regex(pattern: &Value, value: &Value, scope: &Scope) -> Result<ToleranceResult, ToleranceError> {
     let Value::Text(pattern) = scope.fill(pattern) else {
-        return Err("first argument must be string or compiled pattern".to_owned());
+        return Err(ToleranceError::PatternNotText);
     };
     let compiled = Pattern::compile(&pattern)?;
     let Value::Text(text) = value else {
-        return Err(format!("expected string or bytes-like object, got '{}'", value.python_type()));
+        return Err(ToleranceError::ValueNotText(value.python_type()));
     };
     Ok(tolerance_result(compiled.search(text)?, format!("a match of {pattern}"), value))
 }
@@ -131,13 +133,13 @@ fn match_json_path(
     count: Option<&Value>,
     expect: Option<&Value>,
     scope: &Scope,
-) -> Result<ToleranceResult, String> {
-    let Value::Text(path) = scope.fill(path) else { return Err("a JSON path must be a string".to_owned()) };
-    let compiled = JsonPath::parse(&path).map_err(|error| error.to_string())?;
+) -> Result<ToleranceResult, ToleranceError> {
+    let Value::Text(path) = scope.fill(path) else { return Err(ToleranceError::PathNotText) };
+    let compiled = JsonPath::parse(&path)?;
     // a string that contains JSON is parsed
     let parsed =
         value.as_text().and_then(|text| json::read(text, "").ok()).map(|document| document.root.to_value());
-    let found = compiled.select(parsed.as_ref().unwrap_or(value)).map_err(|error| error.to_string())?;
+    let found = compiled.select(parsed.as_ref().unwrap_or(value))?;
     let matches = i128::try_from(found.len()).unwrap_or(i128::MAX);
     let (met, expected) = match (expect.map(|expect| scope.fill(expect)), count) {
         (Some(Value::List(items)), _) => {
@@ -176,37 +178,35 @@ fn fold_headers(value: &Value, target: Option<&str>, path: &Value, scope: &Scope
     Some(Value::Map(entries))
 }
 
-fn match_range(bounds: &[Value], value: &Value) -> Result<ToleranceResult, String> {
-    let [low, high] = bounds else { return Err("list index out of range".to_owned()) };
+fn match_range(bounds: &[Value], value: &Value) -> Result<ToleranceResult, ToleranceError> {
+    let [low, high] = bounds else { return Err(ToleranceError::MissingBound) };
     let expected = format!("between {} and {}", low.python_text(), high.python_text());
     let number = match Decimal::from_value(value) {
         Ok(number) => number,
         Err(DecimalError::Text) => return Ok(tolerance_result(false, expected, value)),
-        Err(DecimalError::Type) => {
-            return Err(format!("conversion from {} to Decimal is not supported", value.python_type()));
-        }
+        Err(DecimalError::Type) => return Err(ToleranceError::NotANumber(value.python_type())),
     };
     let bound = |bound: &Value| {
-        Decimal::from_value(bound)
-            .map_err(|_| format!("conversion from {} to Decimal is not supported", bound.python_type()))
+        Decimal::from_value(bound).map_err(|_| ToleranceError::NotANumber(bound.python_type()))
     };
-    let order = |bound: Decimal| bound.compare(&number).ok_or("comparison involving NaN");
+    let order = |bound: Decimal| bound.compare(&number).ok_or(ToleranceError::ComparisonWithNan);
     let above = order(bound(low)?)? != Ordering::Greater;
     let within = above && order(bound(high)?)? != Ordering::Less;
     Ok(tolerance_result(within, expected, value))
 }
 
 /// Returns the tolerance probe with the value among its arguments.
-fn prepare_judge(judge: Result<&Activity, &String>, value: &Value) -> Result<Evaluation, String> {
+fn prepare_judge(
+    judge: Result<&Activity, &DeclarationError>,
+    value: &Value,
+) -> Result<Evaluation, ToleranceError> {
     let mut judge = judge.map_err(Clone::clone)?.clone();
     match judge.arguments.get_mut("arguments") {
         Some(Value::Map(arguments)) => {
             arguments.insert("value".to_owned(), value.clone());
         }
-        Some(other) => {
-            return Err(format!("'{}' object does not support item assignment", other.python_type()));
-        }
-        None => return Err("'arguments'".to_owned()),
+        Some(other) => return Err(ToleranceError::ArgumentsNotMapping(other.python_type())),
+        None => return Err(ToleranceError::MissingArguments),
     }
     Ok(Evaluation::Judge(Box::new(judge)))
 }

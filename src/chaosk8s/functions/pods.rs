@@ -64,13 +64,13 @@ pub(super) async fn chosen(context: &FunctionContext) -> Result<(Vec<Metadata>, 
     }
     let mut candidates = context.things(&PODS, &selection).await?;
     if let Some(pattern) = pattern {
-        let pattern =
-            Pattern::compile(&pattern).map_err(|error| Error::raise(PythonException::RegexError, error))?;
+        let pattern = Pattern::compile(&pattern)
+            .map_err(|error| Error::raise(PythonException::RegexError, error.to_string()))?;
         let mut matching = Vec::new();
         for candidate in candidates {
             if pattern
                 .search(&candidate.name)
-                .map_err(|error| Error::raise(PythonException::RegexError, error))?
+                .map_err(|error| Error::raise(PythonException::RegexError, error.to_string()))?
             {
                 matching.push(candidate);
             }
@@ -117,8 +117,8 @@ async fn first_matching(
 ) -> Result<Vec<Metadata>> {
     let mut pods = context.things(&PODS, selection).await?;
     if let Some(pattern) = pattern {
-        let pattern =
-            Pattern::compile(pattern).map_err(|error| Error::raise(PythonException::RegexError, error))?;
+        let pattern = Pattern::compile(pattern)
+            .map_err(|error| Error::raise(PythonException::RegexError, error.to_string()))?;
         pods.retain(|pod| pattern.search(&pod.name).unwrap_or(false));
     }
     pods.truncate(1);

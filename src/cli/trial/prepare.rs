@@ -110,7 +110,11 @@ pub(super) fn check_isolation(
     let get = |key: &str| environment.get(key);
     let experiment = &inputs.experiment;
     let known = resolve_configuration(&experiment.configuration, &context.variables.configuration, &get);
-    let known: Map = known.map_err(invalid)?.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect();
+    let known: Map = known
+        .map_err(|error| invalid(error.to_string()))?
+        .into_iter()
+        .filter(|(_, entry)| !is_dynamic(entry))
+        .collect();
     let (_, aliases) = session.connection.services();
     let mut controls = context.settings.controls.clone();
     controls.extend(control_files(session, &args.control_files));
