@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::api::RequestError;
+use super::request_error::RequestError;
 use crate::error_code::{Coded, ErrorCode};
 
 /// Error of a GitHub job.
