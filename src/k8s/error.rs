@@ -1,6 +1,7 @@
 //! Errors of the Kubernetes client.
 
 mod config;
+mod connect;
 mod dial;
 mod service;
 
@@ -19,6 +20,7 @@ use crate::http_client::{causes, describe};
 
 pub(super) use config::RefusedCluster;
 pub use config::{ConfigError, RefusedContext};
+pub use connect::ConnectFailure;
 pub use dial::{DialError, DialErrorKind};
 pub use service::ServiceError;
 
@@ -40,7 +42,7 @@ pub enum Error {
     },
     /// No connection was made, so nothing was sent.
     #[error("cannot reach {endpoint}")]
-    Connect { endpoint: Endpoint, source: Cause },
+    Connect { endpoint: Endpoint, failure: ConnectFailure, source: Cause },
     /// The TLS handshake failed, so nothing was sent.
     #[error("cannot verify the certificate of {endpoint}")]
     Tls { endpoint: Endpoint, source: Cause },
@@ -91,7 +93,7 @@ impl fmt::Display for Endpoint {
 pub struct Cause(Box<dyn StdError + Send + Sync>);
 
 impl Cause {
-    pub(super) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub(crate) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self(error.into())
     }
 }
@@ -136,7 +138,8 @@ impl Error {
         if find(<dyn std::error::Error + 'static>::is::<rustls::Error>) {
             return Self::Tls { endpoint, source };
         }
-        Self::Connect { endpoint, source }
+        let failure = ConnectFailure::classify(source.0.as_ref());
+        Self::Connect { endpoint, failure, source }
     }
 
     /// Whether the server may have carried out the request: it was sent, and no answer came.

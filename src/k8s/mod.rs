@@ -27,7 +27,8 @@ pub use connection::{
 };
 pub use discovery::{DiscoveredKind, DiscoveredKinds, get_object, list_deletable_kinds, list_namespaces};
 pub use error::{
-    ApiError, ConfigError, DialError, DialErrorKind, Endpoint, Error, RefusedContext, ServiceError,
+    ApiError, Cause, ConfigError, ConnectFailure, DialError, DialErrorKind, Endpoint, Error, RefusedContext,
+    ServiceError,
 };
 pub use metadata::{Metadata, PartialObject};
 pub use mutation::{
