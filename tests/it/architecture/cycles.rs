@@ -33,20 +33,6 @@ const KNOWN: &[(&[&str], &str)] = &[
     ),
     (&["cli::command_line", "cli::one_command"], "a command line contains the arguments of one command"),
     (&["cli::run::args", "cli::run::prepare"], "the arguments become the strategies that the run prepares"),
-    (
-        &["engine::control", "engine::safeguards"],
-        "a safeguard is a control, and runs probes as the engine does",
-    ),
-    (&["github::api", "github::error", "github::job"], "one error type has the causes of all requests"),
-    (&["journal::builder", "journal::live_layout"], "the builder writes the layout of the live file"),
-    (
-        &["journal::keyword", "journal::model", "journal::verdict"],
-        "the model has keywords, and the verdict is one",
-    ),
-    (
-        &["trial::backup", "trial::deployment"],
-        "a deployment backs up what it replaces, and a backup deploys it again",
-    ),
 ];
 
 /// The path of a module below the crate, such as `["engine", "steps"]`.
