@@ -46,6 +46,7 @@ mod controllers;
 mod defaults;
 mod demo_runtime;
 mod error;
+mod field_types;
 mod http;
 mod json_fields;
 mod listener;
