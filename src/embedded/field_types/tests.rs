@@ -254,7 +254,7 @@ fn table_has_the_types_of_k8s_openapi() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/embedded/field_types.txt");
         std::fs::write(path, &text).unwrap();
     }
-    assert_eq!(TABLE, text, "write it anew with UPDATE_GOLDEN=1");
+    assert_eq!(TABLE, text, "UPDATE_GOLDEN=1 writes it");
 }
 
 /// Values of every kind.

@@ -15,7 +15,6 @@ use serde_json::Value as Json;
 use url::Url;
 
 use super::{Error, Repository, RequestError, RequestErrorKind};
-use crate::error_code::message_chain;
 use crate::experiment::resolve::Verification;
 use crate::http_client::{self, ClientOptions, describe};
 use crate::text::truncate;
@@ -82,8 +81,7 @@ impl GithubApi {
             stay: true,
             ..ClientOptions::default()
         };
-        let client = http_client::build(verification, options)
-            .map_err(|error| Error::Client(message_chain(&error)))?;
+        let client = http_client::build(verification, options).map_err(Error::Client)?;
         Ok(Self {
             client,
             base: base.clone(),

@@ -227,7 +227,8 @@ fn untrusted_journal_must_record_what_its_experiment_declares() {
     use RunVerdict::{ActionNotConfirmed, Dry, Explored, Held, Undecided};
     let check = |change: &dyn Fn(&mut Journal), complete: (RunVerdict, &str), strict: RunVerdict| {
         let mut journal = journal();
-        journal.experiment = Arc::new(json!({"method": [{"type": "action"}, {"type": "probe"}]}).into());
+        journal.experiment =
+            Arc::new(json!({"method": [{"type": "action"}, {"type": "probe"}, {"type": "probe"}]}).into());
         change(&mut journal);
         let (verdict, reason) = judge(&journal, Strictness::Complete);
         assert_eq!((verdict, reason.as_str()), complete);
