@@ -184,9 +184,9 @@ impl MutationPlan {
             match self.unseen(&cluster).await {
                 Ok(None) => {
                     let what = if count == 1 { "1 target".to_owned() } else { format!("{count} targets") };
-                    let nodes: Vec<&str> =
+                    let parts: Vec<&str> =
                         [what.as_str()].into_iter().chain(self.remarks.iter().map(String::as_str)).collect();
-                    return (EffectState::Confirmed, format!("seen on {}", nodes.join("; ")));
+                    return (EffectState::Confirmed, format!("seen on {}", parts.join("; ")));
                 }
                 // without the read permission the effect stays unknown
                 Err(failure) if failure.status() == Some(403) => {

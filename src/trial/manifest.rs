@@ -109,7 +109,7 @@ pub fn modernise(manifest: &mut Manifest) -> Option<String> {
 /// Removes fields that bind it to another place: its namespace, server fields, node ports and fixed addresses.
 pub fn localise(manifest: &Manifest, namespace: &str) -> Json {
     let mut object = manifest.object.clone();
-    let namespace_of_manifest = text(&object["metadata"]["namespace"]).to_owned();
+    let own_namespace = text(&object["metadata"]["namespace"]).to_owned();
     remove_server_fields(&mut object);
     if let Some(metadata) = object.get_mut("metadata").and_then(Json::as_object_mut) {
         metadata.insert("namespace".to_owned(), namespace.into());
@@ -124,7 +124,7 @@ pub fn localise(manifest: &Manifest, namespace: &str) -> Json {
             for subject in subjects.into_iter().flatten() {
                 let of = text(&subject["namespace"]);
                 if subject["kind"] == "ServiceAccount"
-                    && (of.is_empty() || of == namespace_of_manifest || namespace_of_manifest.is_empty())
+                    && (of.is_empty() || of == own_namespace || own_namespace.is_empty())
                 {
                     subject["namespace"] = namespace.into();
                 }
