@@ -249,7 +249,10 @@ fn trace<'de, T: Deserialize<'de>>(name: &str, types: &RefCell<BTreeMap<&'static
 fn table_has_the_types_of_k8s_openapi() {
     let types = RefCell::default();
     for_each_type!(trace, &types);
-    let text: String = types.into_inner().iter().map(|(name, fields)| format!("{name} {fields}\n")).collect();
+    let mut text = String::new();
+    for (name, fields) in types.into_inner() {
+        text += &format!("{name} {fields}\n");
+    }
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/embedded/field_types.txt");
         std::fs::write(path, &text).unwrap();
