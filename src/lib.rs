@@ -41,7 +41,7 @@
 //! | console | 1 | clock, error_code, mutation, event, experiment, text, tolerance, value |
 //! | report | 1 | clock, compare, error_code, journal, mutation, series, text, value |
 //! | http_client | 1 | error_code, experiment, substitution |
-//! | github | 1 | clock, error_code, experiment, http_client |
+//! | github | 1 | clock, error_code, experiment, http_client, text |
 //! | config | 1 | diagnostic, error_code, experiment, http_client, value |
 //! | source | 1 | config, diagnostic, error_code, experiment, http_client |
 //! | k8s | 1 | config, error_code, http_client, mutation, substitution, value |

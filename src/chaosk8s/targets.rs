@@ -154,6 +154,19 @@ mod tests {
     }
 
     #[test]
+    fn random_selection_can_begin_with_every_candidate() {
+        let rule = TargetSelection::read(2, "fixed", "alphabetic", false, true).unwrap();
+        let mut seen = [HashSet::new(), HashSet::new()];
+        for seed in 0..400 {
+            let drawn = select(candidates(9), &rule, &mut SeededRng::new(seed));
+            for (names, target) in seen.iter_mut().zip(drawn) {
+                names.insert(target.name);
+            }
+        }
+        assert_eq!(seen.map(|names| names.len()), [9, 9]);
+    }
+
+    #[test]
     fn invalid_rules_are_rejected() {
         let refused =
             |qty, mode, order| TargetSelection::read(qty, mode, order, false, false).unwrap_err().to_string();

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::app::ci::OUTPUT_DIR;
+use crate::text::truncate_line;
 
 /// Prefix of the variables.
 const PREFIX: &str = "KUBECTL_CHAOS_INPUT_";
@@ -21,18 +22,30 @@ const GLOBAL: [&str; 4] = ["kubeconfig", "context", "namespace", "seed"];
 /// Flag of `recover` for the results directory, and the flag whose input it uses.
 const DIR_FLAGS: (&str, &str) = ("from", "output-dir");
 
+/// Maximum length of a value in an error, in characters.
+const MAX_SHOWN: usize = 100;
+
+/// Error of an input. The name is that of the flag.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum InputError {
+    #[error("invalid input '{flag}': expected true or false, not '{}'", truncate_line(value, MAX_SHOWN))]
+    NotBoolean { flag: String, value: String },
+    #[error("invalid input '{flag}': expected one value, not several lines")]
+    MultipleLines { flag: String },
+}
+
 /// Returns the variable of a flag.
 pub(super) fn variable(flag: &str) -> String {
     format!("{PREFIX}{}", flag.to_uppercase().replace('-', "_"))
 }
 
-/// Returns the command line with the inputs added; `None` if there are none. An error is of clap, hence text.
+/// Returns the command line with the inputs added; `None` if there are none.
 pub(super) fn complete(
     command: &Command,
     matches: &ArgMatches,
     words: &[OsString],
     get: &dyn Fn(&str) -> Option<String>,
-) -> Result<Option<Vec<OsString>>, String> {
+) -> Result<Option<Vec<OsString>>, InputError> {
     let Some((name, command_matches)) = matches.subcommand().filter(|(name, _)| COMMANDS.contains(name))
     else {
         return Ok(None);
@@ -69,7 +82,7 @@ pub(super) fn complete(
 }
 
 /// Converts an input to words of the command line.
-fn to_words(arg: &Arg, flag: &str, value: &str) -> Result<Vec<String>, String> {
+fn to_words(arg: &Arg, flag: &str, value: &str) -> Result<Vec<String>, InputError> {
     let value = value.trim();
     if value.is_empty() {
         return Ok(Vec::new());
@@ -78,21 +91,15 @@ fn to_words(arg: &Arg, flag: &str, value: &str) -> Result<Vec<String>, String> {
         ArgAction::SetTrue => match value {
             "true" => Ok(vec![format!("--{flag}")]),
             "false" => Ok(Vec::new()),
-            _ => Err(format!("invalid input '{flag}': expected true or false, not '{}'", truncate(value))),
+            _ => Err(InputError::NotBoolean { flag: flag.to_owned(), value: value.to_owned() }),
         },
         ArgAction::Append => {
             let lines = value.lines().map(str::trim).filter(|line| !line.is_empty());
             Ok(lines.map(|line| format!("--{flag}={line}")).collect())
         }
-        _ if value.contains(['\n', '\r']) => {
-            Err(format!("invalid input '{flag}': expected one value, not several lines"))
-        }
+        _ if value.contains(['\n', '\r']) => Err(InputError::MultipleLines { flag: flag.to_owned() }),
         _ => Ok(vec![format!("--{flag}={value}")]),
     }
-}
-
-fn truncate(text: &str) -> String {
-    text.chars().take(100).collect()
 }
 
 #[cfg(test)]
@@ -101,7 +108,7 @@ mod tests {
     use crate::cli::command::Cli;
     use clap::CommandFactory as _;
 
-    fn complete_line(line: &[&str], inputs: &[(&str, &str)]) -> Result<Vec<String>, String> {
+    fn complete_line(line: &[&str], inputs: &[(&str, &str)]) -> Result<Vec<String>, InputError> {
         let words: Vec<OsString> = line.iter().map(OsString::from).collect();
         let matches = Cli::command().try_get_matches_from(&words).unwrap();
         let find = |name: &str| inputs.iter().find(|(flag, _)| variable(flag) == name);
@@ -160,7 +167,7 @@ mod tests {
     #[test]
     fn invalid_input_is_named_in_the_error() {
         let check = |inputs: &[(&str, &str)], expected: &str| {
-            assert_eq!(complete_line(&["k", "ci"], inputs).unwrap_err(), expected);
+            assert_eq!(complete_line(&["k", "ci"], inputs).unwrap_err().to_string(), expected);
         };
         check(&[("embedded", "True")], "invalid input 'embedded': expected true or false, not 'True'");
         check(&[("in-place", "yes")], "invalid input 'in-place': expected true or false, not 'yes'");

@@ -107,7 +107,7 @@ fn record_value(aspects: &mut ObservedFactors, what: String, arm: Arm, value: St
 fn collect_versions(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let mut aspects = ObservedFactors::new();
     for (arm, record) in runs {
-        let cluster = record.content.extension.as_ref().and_then(|own| own.cluster.as_ref());
+        let cluster = record.content.extension.as_ref().and_then(|extension| extension.cluster.as_ref());
         if let Some(version) = cluster.and_then(|cluster| cluster.version.as_deref()) {
             record_value(&mut aspects, "Kubernetes".to_owned(), *arm, shorten(version));
         }
@@ -118,7 +118,8 @@ fn collect_versions(runs: &[(Arm, &Record)]) -> ObservedFactors {
 fn collect_nodes(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let mut aspects = ObservedFactors::new();
     for (arm, record) in runs {
-        let environment = record.content.extension.as_ref().and_then(|own| own.environment.as_ref());
+        let environment =
+            record.content.extension.as_ref().and_then(|extension| extension.environment.as_ref());
         if let Some(nodes) = environment.and_then(|environment| environment.nodes) {
             record_value(&mut aspects, "nodes".to_owned(), *arm, nodes.to_string());
         }
@@ -128,11 +129,12 @@ fn collect_nodes(runs: &[(Arm, &Record)]) -> ObservedFactors {
 
 fn collect_replicas(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let of = |record: &'_ Record| record.content.extension.as_ref()?.environment.clone();
-    let known: Vec<_> = runs.iter().filter_map(|(arm, record)| Some((*arm, of(record)?.replicas))).collect();
-    let workloads: BTreeSet<&String> = known.iter().flat_map(|(_, replicas)| replicas.keys()).collect();
+    let recorded: Vec<_> =
+        runs.iter().filter_map(|(arm, record)| Some((*arm, of(record)?.replicas))).collect();
+    let workloads: BTreeSet<&String> = recorded.iter().flat_map(|(_, replicas)| replicas.keys()).collect();
     let mut aspects = ObservedFactors::new();
     for workload in workloads {
-        for (arm, replicas) in &known {
+        for (arm, replicas) in &recorded {
             let count = replicas.get(workload).map_or_else(|| "none".to_owned(), i64::to_string);
             record_value(&mut aspects, format!("replicas of {}", shorten(workload)), *arm, count);
         }
@@ -148,17 +150,17 @@ fn collect_sampling(runs: &[(Arm, &Record)]) -> ObservedFactors {
             format_significant(series.deadline)
         )
     };
-    let known: Vec<(Arm, HashMap<&str, String>)> = runs
+    let recorded: Vec<(Arm, HashMap<&str, String>)> = runs
         .iter()
         .map(|(arm, record)| {
-            let samples = record.content.extension.iter().flat_map(|own| &own.samples);
+            let samples = record.content.extension.iter().flat_map(|extension| &extension.samples);
             (*arm, samples.map(|series| (series.probe.as_str(), way(series))).collect())
         })
         .collect();
-    let probes: BTreeSet<&str> = known.iter().flat_map(|(_, ways)| ways.keys().copied()).collect();
+    let probes: BTreeSet<&str> = recorded.iter().flat_map(|(_, ways)| ways.keys().copied()).collect();
     let mut aspects = ObservedFactors::new();
     for probe in probes {
-        for (arm, ways) in &known {
+        for (arm, ways) in &recorded {
             let way = ways.get(probe).cloned().unwrap_or_else(|| "not sampled".to_owned());
             record_value(&mut aspects, format!("sampling of {}", quote(probe)), *arm, way);
         }
@@ -168,14 +170,14 @@ fn collect_sampling(runs: &[(Arm, &Record)]) -> ObservedFactors {
 
 /// Collects the digests of the given variables. Journals without digests do not differ from any other.
 fn collect_variables(runs: &[(Arm, &Record)]) -> ObservedFactors {
-    let known: Vec<(Arm, &BTreeMap<String, String>)> = runs
+    let recorded: Vec<(Arm, &BTreeMap<String, String>)> = runs
         .iter()
         .filter_map(|(arm, record)| Some((*arm, record.content.extension.as_ref()?.variables.as_ref()?)))
         .collect();
-    let names: BTreeSet<&String> = known.iter().flat_map(|(_, given)| given.keys()).collect();
+    let names: BTreeSet<&String> = recorded.iter().flat_map(|(_, given)| given.keys()).collect();
     let mut aspects = ObservedFactors::new();
     for name in names {
-        for (arm, given) in &known {
+        for (arm, given) in &recorded {
             record_value(&mut aspects, quote(name), *arm, given.get(name).cloned().unwrap_or_default());
         }
     }
@@ -185,17 +187,19 @@ fn collect_variables(runs: &[(Arm, &Record)]) -> ObservedFactors {
 fn collect_routes(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let mut aspects = ObservedFactors::new();
     let all = || runs.iter().filter_map(|(arm, record)| Some((*arm, record.content.extension.as_ref()?)));
-    for (arm, own) in all() {
-        let asked = own.services.iter().map(|way| (way.activity.as_str(), way.access.as_str()));
-        let sampled =
-            own.samples.iter().filter_map(|series| Some((series.probe.as_str(), series.route.as_deref()?)));
-        for (activity, access) in asked.chain(sampled) {
+    for (arm, extension) in all() {
+        let requested = extension.services.iter().map(|way| (way.activity.as_str(), way.access.as_str()));
+        let sampled = extension
+            .samples
+            .iter()
+            .filter_map(|series| Some((series.probe.as_str(), series.route.as_deref()?)));
+        for (activity, access) in requested.chain(sampled) {
             record_value(&mut aspects, route_name(activity), arm, shorten(access));
         }
     }
     // a probe that calls a Service in some runs only has another route in the others
-    for (arm, own) in all() {
-        for series in own.samples.iter().filter(|series| series.route.is_none()) {
+    for (arm, extension) in all() {
+        for series in extension.samples.iter().filter(|series| series.route.is_none()) {
             if aspects.contains_key(&route_name(&series.probe)) {
                 record_value(&mut aspects, route_name(&series.probe), arm, "unknown".to_owned());
             }

@@ -308,9 +308,9 @@ impl MetricResult {
 
     fn format_arm(&self, side: &ArmStats) -> String {
         let centre = self.format_median(side);
-        let known: Vec<CensoredValue> =
+        let sorted: Vec<CensoredValue> =
             side.values.iter().copied().filter(|value| *value != CensoredValue::default()).collect();
-        if known.len() < 2 {
+        if sorted.len() < 2 {
             return centre;
         }
         let shown = |value: &CensoredValue| self.metric.format_censored(*value);
@@ -319,7 +319,7 @@ impl MetricResult {
             return format!("{centre} ({})", all.join(", "));
         }
         let rank = |value: &CensoredValue| value.value.unwrap_or(f64::INFINITY);
-        let mut ends = known;
+        let mut ends = sorted;
         ends.sort_by(|a, b| rank(a).total_cmp(&rank(b)));
         match (ends.first(), ends.last()) {
             (Some(least), Some(most)) => format!("{centre} ({} to {})", shown(least), shown(most)),
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn metric_formats_values_difference_and_result() {
         let side = |values: &[CensoredValue], centre| ArmStats { values: values.to_vec(), median: centre };
-        let known = |values: &[f64], centre| {
+        let sorted = |values: &[f64], centre| {
             side(
                 &values.iter().map(|value| CensoredValue::exact(*value)).collect::<Vec<_>>(),
                 CensoredValue::exact(centre),
@@ -346,8 +346,8 @@ mod tests {
             probe: "p".to_owned(),
             metric: Metric::SuccessRatio,
             unit: "ratio",
-            before: known(&[0.0, 0.025, 0.05], 0.025),
-            after: known(&[1.0, 0.99, 0.98, 0.97, 0.96, 0.95], 0.975),
+            before: sorted(&[0.0, 0.025, 0.05], 0.025),
+            after: sorted(&[1.0, 0.99, 0.98, 0.97, 0.96, 0.95], 0.975),
             difference: Some(0.95),
             interval: None,
             interval_note: Some("no 95 % interval from 3 runs".to_owned()),
@@ -365,7 +365,7 @@ mod tests {
         row = MetricResult {
             metric: Metric::TimeToRecover,
             before: side(&[late, CensoredValue::default(), CensoredValue::exact(3.0)], late),
-            after: known(&[0.5], 0.5),
+            after: sorted(&[0.5], 0.5),
             difference: None,
             interval: Some((-3.0, 0.0)),
             result: MetricVerdict::NotCompared,

@@ -42,9 +42,9 @@ pub(super) fn compute_metrics(
 ) -> Result<Vec<MetricResult>, Error> {
     let all = || before.iter().chain(after).flat_map(|record| series_of(record));
     let mut probes: Vec<&str> = Vec::new();
-    let mut known = std::collections::HashSet::new();
+    let mut measured = std::collections::HashSet::new();
     for series in all() {
-        if known.insert(series.probe.as_str()) {
+        if measured.insert(series.probe.as_str()) {
             probes.push(&series.probe);
         }
     }
@@ -64,7 +64,7 @@ pub(super) fn compute_metrics(
 }
 
 fn series_of(record: &Record) -> &[Series] {
-    record.content.extension.as_ref().map_or(&[], |own| own.samples.as_slice())
+    record.content.extension.as_ref().map_or(&[], |extension| extension.samples.as_slice())
 }
 
 fn index_by_probe(record: &Record) -> SampledSeries<'_> {
@@ -172,9 +172,9 @@ fn arm_stats(values: Vec<CensoredValue>) -> ArmStats {
 
 /// Returns the median with right-censored values: exact if both bounds agree, otherwise a lower bound.
 fn censored_median(values: &[CensoredValue]) -> CensoredValue {
-    let known = || values.iter().filter(|value| **value != CensoredValue::default());
-    let least: Vec<f64> = known().filter_map(|value| value.minimum()).collect();
-    let most: Vec<f64> = known().map(|value| value.value.unwrap_or(f64::INFINITY)).collect();
+    let measured = || values.iter().filter(|value| **value != CensoredValue::default());
+    let least: Vec<f64> = measured().filter_map(|value| value.minimum()).collect();
+    let most: Vec<f64> = measured().map(|value| value.value.unwrap_or(f64::INFINITY)).collect();
     match (median(&least), median(&most)) {
         (Some(least), Some(most)) if least.total_cmp(&most).is_eq() => CensoredValue::exact(least),
         (Some(least), _) => CensoredValue::censored(least),
@@ -200,8 +200,9 @@ fn rank_values(row: &MetricResult) -> (Vec<f64>, Vec<f64>, usize) {
 /// do not differ.
 fn min_difference(row: &MetricResult) -> Option<f64> {
     let (before, after, _) = rank_values(row);
-    let known = |side: &ArmStats| side.values.iter().map(|value| value.minimum()).collect::<Option<Vec<_>>>();
-    let (low, high) = (known(&row.before)?, known(&row.after)?);
+    let measured =
+        |side: &ArmStats| side.values.iter().map(|value| value.minimum()).collect::<Option<Vec<_>>>();
+    let (low, high) = (measured(&row.before)?, measured(&row.after)?);
     let differences: Vec<f64> = low
         .iter()
         .zip(&before)

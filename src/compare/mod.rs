@@ -152,7 +152,7 @@ fn classify_runs(arm: Arm, records: &[Record]) -> Vec<ComparedRun> {
 }
 
 fn run_id(record: &Record) -> Option<&str> {
-    record.content.extension.as_ref().map(|own| own.run_id.as_str()).filter(|id| !id.is_empty())
+    record.content.extension.as_ref().map(|extension| extension.run_id.as_str()).filter(|id| !id.is_empty())
 }
 
 /// Checks that the runs can be compared. Returns the first of them, and the hash of the experiment.
@@ -165,12 +165,12 @@ fn check_comparable<'a>(before: &'a [Record], after: &'a [Record]) -> Result<(&'
             return Err(Error::TooManyRuns { arm, count: records.len() });
         }
     }
-    let mut seen: BTreeMap<&str, &Record> = BTreeMap::new();
+    let mut records_by_run: BTreeMap<&str, &Record> = BTreeMap::new();
     let mut first: Option<(&Record, String)> = None;
     let mut checked: Option<(&Record, &str)> = None;
     for record in before.iter().chain(after) {
         // without a run id, the text of the journal identifies the run
-        if let Some(other) = seen.insert(run_id(record).unwrap_or(&record.text), record) {
+        if let Some(other) = records_by_run.insert(run_id(record).unwrap_or(&record.text), record) {
             return Err(Error::SameRun { first: other.source.clone(), second: record.source.clone() });
         }
         match (checked, hypothesis_strategy(record)) {
@@ -210,8 +210,8 @@ fn hypothesis_strategy(record: &Record) -> Option<&str> {
 
 /// Returns the hash of the experiment; computed for a journal of the Chaos Toolkit.
 fn experiment_hash(record: &Record) -> String {
-    let own = record.content.extension.as_ref().map(|own| own.experiment_hash.as_str());
-    match own.filter(|hash| !hash.is_empty()) {
+    let extension = record.content.extension.as_ref().map(|extension| extension.experiment_hash.as_str());
+    match extension.filter(|hash| !hash.is_empty()) {
         Some(hash) => shorten(hash),
         None => hash_experiment(&record.content.experiment),
     }

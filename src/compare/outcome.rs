@@ -20,18 +20,18 @@ pub(super) fn classify_run(record: &Record) -> (RunOutcomeKind, String) {
     if let Some(reason) = void {
         return (RunOutcomeKind::Void, reason);
     }
-    let looks = &record.content.steady_states;
-    if let Some(look) = looks.during.iter().find(|look| look.steady_state_met == Some(false)) {
-        return (RunOutcomeKind::Failed, format!("{} during the method", describe_unmet_probe(look)));
+    let checks = &record.content.steady_states;
+    if let Some(check) = checks.during.iter().find(|check| check.steady_state_met == Some(false)) {
+        return (RunOutcomeKind::Failed, format!("{} during the method", describe_unmet_probe(check)));
     }
     if let Some((name, what)) = record.content.unmet_method_probe() {
         return (RunOutcomeKind::Failed, format!("probe {} {what} in the method", quote(name)));
     }
-    match &looks.after {
-        Some(look) if look.steady_state_met == Some(false) => {
-            (RunOutcomeKind::Failed, format!("{} after the method", describe_unmet_probe(look)))
+    match &checks.after {
+        Some(check) if check.steady_state_met == Some(false) => {
+            (RunOutcomeKind::Failed, format!("{} after the method", describe_unmet_probe(check)))
         }
-        Some(look) if look.steady_state_met == Some(true) => match missing_actions(record) {
+        Some(check) if check.steady_state_met == Some(true) => match missing_actions(record) {
             Some(reason) => (RunOutcomeKind::Void, reason),
             None => (RunOutcomeKind::Held, "the hypothesis was met before and after the method".to_owned()),
         },
@@ -45,7 +45,7 @@ fn ended_early(record: &Record) -> Option<String> {
         return Some(format!("dry run: {} skipped", quote(what)));
     }
     let content = &record.content;
-    if content.extension.as_ref().is_some_and(|own| !own.finished) {
+    if content.extension.as_ref().is_some_and(|extension| !extension.finished) {
         return Some("the run is unfinished: it was killed, or is still running".to_owned());
     }
     match &content.status {
@@ -55,41 +55,42 @@ fn ended_early(record: &Record) -> Option<String> {
             if let Some(cut) = content.interruption.as_ref().filter(|cut| cut.kind == NOT_READY) {
                 return Some(shorten(&cut.reason));
             }
-            let why = content.interruption.as_ref().map(|cut| cut.reason.as_str());
-            let why =
-                why.or_else(|| content.extension.as_ref()?.reason.as_deref()).filter(|why| !why.is_empty());
-            let why = why.map(|why| format!(": {}", shorten(why))).unwrap_or_default();
-            Some(format!("the run was interrupted{why}"))
+            let reason = content.interruption.as_ref().map(|cut| cut.reason.as_str());
+            let reason = reason
+                .or_else(|| content.extension.as_ref()?.reason.as_deref())
+                .filter(|reason| !reason.is_empty());
+            let reason = reason.map(|reason| format!(": {}", shorten(reason))).unwrap_or_default();
+            Some(format!("the run was interrupted{reason}"))
         }
         Keyword::Unknown(other) => Some(format!("unknown status {}", quote(other))),
     }
 }
 
 fn missing_baseline(before: Option<&HypothesisCheck>) -> Option<String> {
-    let Some(look) = before else {
+    let Some(check) = before else {
         return Some("the hypothesis was not checked before the method".to_owned());
     };
-    match look.steady_state_met {
-        Some(true) if look.probes.is_empty() => Some("the hypothesis has no probes".to_owned()),
+    match check.steady_state_met {
+        Some(true) if check.probes.is_empty() => Some("the hypothesis has no probes".to_owned()),
         Some(true) => None,
-        Some(false) => Some(format!("{} before the method", describe_unmet_probe(look))),
+        Some(false) => Some(format!("{} before the method", describe_unmet_probe(check))),
         None => Some("the check of the hypothesis before the method is incomplete".to_owned()),
     }
 }
 
 /// Returns why the fault does not count: its effect was not confirmed, or it changed nothing.
 fn missing_fault(record: &Record) -> Option<String> {
-    let Some(own) = &record.content.extension else {
+    let Some(extension) = &record.content.extension else {
         return Some(
             "not a journal of kubectl-chaos: it does not state whether actions took effect".to_owned(),
         );
     };
-    let known: HashMap<&str, &ActionRecord> =
-        own.activities.iter().map(|acted| (acted.at.as_str(), acted)).collect();
+    let records_by_pointer: HashMap<&str, &ActionRecord> =
+        extension.activities.iter().map(|recorded| (recorded.at.as_str(), recorded)).collect();
     let (mut begun, mut hit, mut helped, mut missed) = (false, false, false, false);
     for (place, action) in record.content.run.iter().enumerate().filter(|(_, played)| played.is_action()) {
-        let acted = known.get(format!("/run/{place}").as_str()).copied();
-        let effect = match acted.and_then(|acted| acted.effect.as_ref()) {
+        let recorded = records_by_pointer.get(format!("/run/{place}").as_str()).copied();
+        let effect = match recorded.and_then(|recorded| recorded.effect.as_ref()) {
             _ if !action.succeeded() => return Some(describe_failure(action)),
             Some(effect) if effect.state.is(EffectState::Confirmed) => effect,
             effect => return Some(describe_unconfirmed(action, effect)),
@@ -98,7 +99,7 @@ fn missing_fault(record: &Record) -> Option<String> {
         match effect.detail.as_str() {
             NOTHING_MATCHED | NOTHING_CHANGED => missed = true,
             ONLY_LOOKED => {}
-            _ if acted.is_some_and(|acted| !acted.targets.is_empty()) => hit = true,
+            _ if recorded.is_some_and(|recorded| !recorded.targets.is_empty()) => hit = true,
             _ => helped = true,
         }
     }
@@ -114,8 +115,8 @@ fn missing_fault(record: &Record) -> Option<String> {
 }
 
 fn describe_failure(action: &JournalEntry) -> String {
-    let why = action.error().map(|why| format!(": {}", shorten(why))).unwrap_or_default();
-    format!("action {} failed{why}", quote(action.name()))
+    let reason = action.error().map(|reason| format!(": {}", shorten(reason))).unwrap_or_default();
+    format!("action {} failed{reason}", quote(action.name()))
 }
 
 fn describe_unconfirmed(action: &JournalEntry, effect: Option<&EffectRecord>) -> String {
@@ -145,8 +146,8 @@ fn missing_actions(record: &Record) -> Option<String> {
 }
 
 /// Describes the probe that decided.
-fn describe_unmet_probe(look: &HypothesisCheck) -> String {
-    let Some(probe) = look.probes.last() else { return "the hypothesis was not met".to_owned() };
+fn describe_unmet_probe(check: &HypothesisCheck) -> String {
+    let Some(probe) = check.probes.last() else { return "the hypothesis was not met".to_owned() };
     let what = if probe.succeeded() { "was not within its tolerance" } else { "could not be measured" };
     format!("probe {} {what}", quote(probe.name()))
 }

@@ -16,8 +16,8 @@ struct FixtureRun {
 fn run(what: &str) -> FixtureRun {
     let change = match what {
         "held" => json!({}),
-        "failed" => json!({"steady_states": {"after": look(false)}}),
-        "void" => json!({"steady_states": {"before": look(false), "after": null}}),
+        "failed" => json!({"steady_states": {"after": check_of(false)}}),
+        "void" => json!({"steady_states": {"before": check_of(false), "after": null}}),
         other => panic!("{other}"),
     };
     FixtureRun { change, samples: Vec::new() }
@@ -27,7 +27,7 @@ fn runs(what: &str) -> Vec<FixtureRun> {
     what.split_whitespace().map(run).collect()
 }
 
-fn look(met: bool) -> Json {
+fn check_of(met: bool) -> Json {
     json!({"steady_state_met": met, "probes": [{"activity": {"name": "p", "type": "probe"},
         "output": 200, "status": "succeeded", "tolerance_met": met}]})
 }
@@ -63,7 +63,7 @@ fn record(id: &str, run: &FixtureRun) -> Record {
     let mut journal = json!({
         "experiment": {"title": "t", "method": [action]},
         "status": "completed",
-        "steady_states": {"before": look(true), "after": look(true), "during": []},
+        "steady_states": {"before": check_of(true), "after": check_of(true), "during": []},
         "run": [{"activity": action, "status": "succeeded"}],
         "kubectl-chaos": {"schema": 1, "run_id": id, "finished": true, "experiment_hash": "sha256:1",
             "activities": [{"at": "/run/0", "phase": "method", "targets": [],
@@ -89,8 +89,8 @@ fn verdict_follows_from_run_outcomes() {
                  expected: (ComparisonVerdict, AfterOutcome, Replication),
                  needed: Option<u32>| {
         let found = compared(&runs(before), &runs(after));
-        let said = (found.verdict, found.after, found.evidence);
-        assert_eq!(said, expected, "{before} | {after}: {}", found.reason);
+        let message = (found.verdict, found.after, found.evidence);
+        assert_eq!(message, expected, "{before} | {after}: {}", found.reason);
         assert_eq!(found.required_runs.map(|needed| needed.repeats), needed, "{before} | {after}");
     };
     use AfterOutcome::{Fails, Holds, Mixed, Unknown};
@@ -171,10 +171,10 @@ fn run_is_void_without_baseline_or_confirmed_fault() {
     let states = |change: Json| json!({"steady_states": change});
     use RunOutcomeKind::{Failed, Held, Void};
     check(json!({}), Held, "met before and after");
-    check(states(json!({"after": look(false)})), Failed, "probe 'p' was not within its tolerance after");
-    check(states(json!({"during": [look(true), look(false)]})), Failed, "during the method");
+    check(states(json!({"after": check_of(false)})), Failed, "probe 'p' was not within its tolerance after");
+    check(states(json!({"during": [check_of(true), check_of(false)]})), Failed, "during the method");
     // failing fast skips the check after the method
-    let fast = json!({"status": "failed", "steady_states": {"during": [look(false)], "after": null}});
+    let fast = json!({"status": "failed", "steady_states": {"during": [check_of(false)], "after": null}});
     check(fast, Failed, "during the method");
     check(json!({"experiment": {"dry": "actions"}}), Void, "dry run: 'actions' skipped");
     check(json!({"experiment": {"dry": "pause"}}), Void, "dry run");
@@ -196,7 +196,7 @@ fn run_is_void_without_baseline_or_confirmed_fault() {
     )[0];
     assert_eq!((row.outcome, row.reason.as_str()), (Void, "after did not become ready: no"));
     check(json!({"status": "fine"}), Void, "unknown status 'fine'");
-    check(states(json!({"before": look(false)})), Void, "before the method");
+    check(states(json!({"before": check_of(false)})), Void, "before the method");
     check(states(json!({"before": null})), Void, "not checked before");
     check(states(json!({"before": {"probes": []}})), Void, "the hypothesis has no probes");
     check(states(json!({"before": {"steady_state_met": null}})), Void, "before the method is incomplete");
@@ -277,9 +277,9 @@ fn incomparable_journals_are_rejected() {
         record(id, &FixtureRun { change, samples: vec![] })
     };
     let (gate, through) = (looking("a", json!("default")), looking("b", json!("continuously")));
-    let said = "a.json and b.json checked the steady state at different times (--hypothesis-strategy default and \
+    let message = "a.json and b.json checked the steady state at different times (--hypothesis-strategy default and \
                 continuously)";
-    check(&[gate.clone(), looking("c", Json::Null)], std::slice::from_ref(&through), said);
+    check(&[gate.clone(), looking("c", Json::Null)], std::slice::from_ref(&through), message);
     compare(&[gate], &[looking("c", Json::Null), looking("d", json!("default"))], &CompareOptions::default())
         .unwrap();
     compare(&[one("e")], &[through], &CompareOptions::default()).unwrap();
@@ -404,8 +404,8 @@ fn unequal_arms_need_fewer_runs_in_the_smaller_arm() {
         (few.verdict, few.evidence, few.is_unreplicated()),
         (ComparisonVerdict::Improved, Replication::Single, false)
     );
-    let why = few.required_runs.unwrap();
-    assert!(why.repeats == 3 && !why.reason.contains("3.1 %"), "{}", why.reason);
+    let required = few.required_runs.unwrap();
+    assert!(required.repeats == 3 && !required.reason.contains("3.1 %"), "{}", required.reason);
     let fixed = compared(&runs("failed failed"), &runs("held"));
     assert!(fixed.is_unreplicated() && fixed.required_runs.unwrap().reason.contains("3.1 %"));
 }
@@ -534,8 +534,8 @@ fn confounders_are_listed() {
     );
     let mut nowhere = samples(0.1, "proxy");
     nowhere["samples"][0]["route"] = Json::Null;
-    let said = "route of 'p': proxy before, unknown after";
-    check(samples(0.1, "proxy"), nowhere, &[(ConfounderKind::Route, said)]);
+    let message = "route of 'p': proxy before, unknown after";
+    check(samples(0.1, "proxy"), nowhere, &[(ConfounderKind::Route, message)]);
     let many = |way: &str| {
         let services: Vec<Json> =
             (0..9).map(|at| json!({"activity": format!("{at}"), "access": way})).collect();

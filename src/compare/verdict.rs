@@ -55,8 +55,8 @@ pub(super) fn decide_verdict(arms: &Arms, rows: &[MetricResult]) -> VerdictDetai
             (ComparisonVerdict::Inconclusive, describe_missing_runs(arms))
         }
         (AfterOutcome::Mixed, _) | (_, AfterOutcome::Mixed) => {
-            let why = "outcomes within an arm are mixed";
-            (ComparisonVerdict::Inconclusive, format!("{}: {why}", describe_outcomes(arms)))
+            let explanation = "outcomes within an arm are mixed";
+            (ComparisonVerdict::Inconclusive, format!("{}: {explanation}", describe_outcomes(arms)))
         }
         (AfterOutcome::Fails, AfterOutcome::Holds) => (ComparisonVerdict::Fixed, describe_outcomes(arms)),
         (AfterOutcome::Holds, AfterOutcome::Fails) => (ComparisonVerdict::Broken, describe_outcomes(arms)),
@@ -166,7 +166,7 @@ fn required_runs(verdict: ComparisonVerdict, arms: &Arms, rows: &[MetricResult])
         let repeats = for_rows?;
         return Some(RequiredRuns { repeats, reason: to_sentence(&rows?) });
     }
-    let why = match verdict {
+    let explanation = match verdict {
         // the probability of such a clean split by chance is known for outcomes only
         ComparisonVerdict::Fixed | ComparisonVerdict::Broken => format!(
             "with at least {MIN_RUNS_PER_ARM} valid runs per arm, chance alone gives this verdict in at most 3.1 % of comparisons"
@@ -178,6 +178,6 @@ fn required_runs(verdict: ComparisonVerdict, arms: &Arms, rows: &[MetricResult])
             format!("a verdict of unchanged needs {MIN_RUNS_PER_ARM} valid runs per arm")
         }
     };
-    let reason = rows.map_or_else(|| why.clone(), |rows| format!("{why}; {rows}"));
+    let reason = rows.map_or_else(|| explanation.clone(), |rows| format!("{explanation}; {rows}"));
     Some(RequiredRuns { repeats: MIN_RUNS_PER_ARM, reason: to_sentence(&reason) })
 }

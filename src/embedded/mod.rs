@@ -51,6 +51,7 @@ mod controllers;
 mod defaults;
 mod demo_runtime;
 mod error;
+mod field_types;
 mod http;
 mod json_fields;
 mod limitation;

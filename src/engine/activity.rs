@@ -12,7 +12,7 @@ use crate::error_code::{Coded, ErrorCode, message_chain};
 use crate::event::{
     ActivityFinished, ActivityId, ActivityOutcome, ActivityStarted, Interrupt, RunEvent, RunPhase,
 };
-use crate::experiment::{Activity, ActivityKind, DryRun, MethodStep, ProviderKind};
+use crate::experiment::{Activity, ActivityKind, DeclarationError, DryRun, MethodStep, ProviderKind};
 use crate::mutation::{ActivityProgress, Effect, EffectState, NOTHING_CHANGED, NOTHING_MATCHED, StopToken};
 use crate::panic_guard;
 use crate::provider::{ActivityError, EffectCheck, PreparedActivity};
@@ -86,9 +86,8 @@ pub(super) struct ExecutionSite {
 /// Error of a pause; the texts are those of Python.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum PauseError {
-    /// The declaration is not a mapping.
-    #[error("{0}")]
-    Declaration(String),
+    #[error(transparent)]
+    Declaration(#[from] DeclarationError),
     #[error("'{0}' object cannot be interpreted as an integer")]
     Type(&'static str),
     #[error("Invalid value NaN (not a number)")]
@@ -110,7 +109,7 @@ impl Engine {
     pub(super) async fn execute(self: &Arc<Self>, step: &MethodStep, place: ExecutionSite) -> StepResult {
         let activity = match &step.activity {
             Ok(activity) => Arc::clone(activity),
-            Err(error) => return StepResult::Errored(error.clone().into()),
+            Err(error) => return StepResult::Errored(error.to_string().into()),
         };
         if let Err(interrupt) =
             self.controls.apply(&ControlPoint::before(ControlScope::Activity(&activity))).await
@@ -162,7 +161,7 @@ impl Engine {
         &self,
         activity: &Activity,
     ) -> Result<(Option<PauseRequest>, Option<PauseRequest>), PauseError> {
-        let pauses = activity.pauses.clone().map_err(PauseError::Declaration)?;
+        let pauses = activity.pauses.clone()?;
         let Some(pauses) = pauses else { return Ok((None, None)) };
         let pause = |side: &str| {
             let seconds = self.scope.fill(pauses.get(side)?);

@@ -7,7 +7,7 @@ use crate::config::ProcessEnv;
 use crate::config::vault::{self, VaultError};
 use crate::error_code::{Coded, ErrorCode};
 use crate::event::{ActivityOutcome, RunEvent};
-use crate::experiment::configuration::{self, Variables, is_dynamic, vault_secrets};
+use crate::experiment::configuration::{self, VariableError, Variables, is_dynamic, vault_secrets};
 use crate::experiment::{Activity, Experiment, ProviderKind};
 use crate::http_client;
 use crate::provider::{ActivityError, Providers};
@@ -25,8 +25,8 @@ pub struct ResolvedConfiguration {
 /// The configuration or a secret of an experiment cannot be resolved.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
-    #[error("{0}")]
-    Variable(String),
+    #[error(transparent)]
+    Variable(#[from] VariableError),
     #[error(transparent)]
     Vault(#[from] VaultError),
     /// This program or its connection failed, so the value is unknown.
@@ -62,13 +62,11 @@ pub async fn configure(
 ) -> Result<ResolvedConfiguration, ConfigurationError> {
     let get = |key: &str| environment.get(key);
     let static_ =
-        configuration::resolve_configuration(&experiment.configuration, &variables.configuration, &get)
-            .map_err(ConfigurationError::Variable)?;
+        configuration::resolve_configuration(&experiment.configuration, &variables.configuration, &get)?;
     let wanted = vault_secrets(&experiment.secrets, &variables.secrets);
     let fetched = vault::fetch(&wanted, &static_, &http_client::trust(get)).await?;
     let secrets =
-        configuration::resolve_secrets(&experiment.secrets, &variables.secrets, &get, &fetched.secrets)
-            .map_err(ConfigurationError::Variable)?;
+        configuration::resolve_secrets(&experiment.secrets, &variables.secrets, &get, &fetched.secrets)?;
 
     // dynamic entries can use only the entries declared before them
     let mut scope = Scope::new(crate::value::Map::new(), secrets);

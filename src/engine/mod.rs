@@ -7,6 +7,7 @@
 mod activity;
 mod configuration;
 mod control;
+mod controls;
 mod event_bus;
 mod hypothesis;
 mod interrupts;
@@ -44,7 +45,7 @@ pub use strategy::{StrategyError, StrategyOverrides, resolve_strategies};
 pub use validation_rules::RunRules;
 
 use activity::PhaseError;
-use control::Controls;
+use controls::Controls;
 
 /// Options of a run.
 pub struct RunOptions {

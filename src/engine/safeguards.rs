@@ -12,17 +12,17 @@ use tokio::task::JoinSet;
 
 use super::Engine;
 use super::control::{ControlPoint, ControlScope, RunControl};
-use crate::error_code::{Coded as _, ErrorCode};
+use crate::error_code::{Coded as _, ErrorCode, message_chain};
 use crate::event::Interrupt;
-use crate::experiment::{Activity, ControlDeclaration as Declared, ControlSide, Tolerance};
-use crate::panic_guard;
+use crate::experiment::{Activity, ControlDeclaration as Declared, ControlSide, DeclarationError, Tolerance};
+use crate::panic_guard::{self, CaughtPanic};
 use crate::provider::ActivityError;
-use crate::tolerance::{Evaluation, evaluate};
+use crate::tolerance::{Evaluation, ToleranceError, evaluate};
 use crate::value::Value;
 
 /// Probe with a tolerance and a schedule.
 struct Safeguard {
-    activity: Result<Activity, SafeguardError>,
+    activity: Result<Activity, DeclarationError>,
     tolerance: Tolerance,
     when: CheckSchedule,
 }
@@ -30,21 +30,33 @@ struct Safeguard {
 /// Why a safeguard ends the run.
 #[derive(Debug, thiserror::Error)]
 enum SafeguardError {
-    /// The declaration is not an activity.
-    #[error("{0}")]
-    Declaration(String),
-    #[error("could not be measured: {0}")]
-    Measurement(String),
-    /// This program or its connection failed.
-    #[error("could not be measured: {message}")]
-    Tool { code: ErrorCode, message: String },
-    #[error("could not be evaluated: {0}")]
-    Evaluation(String),
+    #[error("could not be measured")]
+    Measurement(#[source] ActivityError),
+    #[error("could not be evaluated")]
+    Evaluation(#[source] ToleranceError),
+    /// The evaluation met a bug of this program.
+    #[error("could not be evaluated")]
+    Bug(#[source] CaughtPanic),
+    /// The probe of the tolerance failed.
+    #[error("could not be evaluated")]
+    Judgement(#[source] ActivityError),
     #[error("was not met: expected {expected}")]
     NotMet { expected: String },
     /// The probe of the tolerance returned a false value.
     #[error("was not met")]
     Rejected,
+}
+
+impl SafeguardError {
+    /// Returns the code if this program or its connection failed.
+    fn tool_failure(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Measurement(ActivityError::Tool { code, .. })
+            | Self::Judgement(ActivityError::Tool { code, .. }) => Some(*code),
+            Self::Bug(panic) => Some(panic.code()),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -71,7 +83,7 @@ impl Safeguards {
             let at = format!("{}/provider/arguments/probes/{index}", declared.at);
             let frequency = probe.get("frequency").and_then(Value::as_f64).filter(|seconds| *seconds > 0.0);
             Safeguard {
-                activity: Activity::from_value(probe, &at, &[]).map_err(SafeguardError::Declaration),
+                activity: Activity::from_value(probe, &at, &[]),
                 tolerance: Tolerance::read(probe.get("tolerance").unwrap_or(&Value::Null), &at),
                 when: match frequency.map(Duration::try_from_secs_f64) {
                     Some(Ok(pause)) => CheckSchedule::Repeatedly(pause),
@@ -147,31 +159,23 @@ impl Safeguard {
             .map_err(|error| Interrupt::safeguard("safeguard", redact(&error.to_string())))?;
         self.evaluate(activity, engine).await.map_err(|error| {
             let name = redact(&activity.name);
-            let reason = format!("safeguard '{name}' {}", redact(&error.to_string()));
-            match error {
-                SafeguardError::Tool { code, .. } => Interrupt::tool_failure(code, name, reason),
-                _ => Interrupt::safeguard(name, reason),
+            let reason = format!("safeguard '{name}' {}", redact(&message_chain(&error)));
+            match error.tool_failure() {
+                Some(code) => Interrupt::tool_failure(code, name, reason),
+                None => Interrupt::safeguard(name, reason),
             }
         })
     }
 
     async fn evaluate(&self, activity: &Activity, engine: &Engine) -> Result<(), SafeguardError> {
-        let output = engine.call(activity).await.map_err(|error| match error {
-            ActivityError::Tool { code, message } => SafeguardError::Tool { code, message },
-            other => SafeguardError::Measurement(other.text().to_owned()),
-        })?;
+        let output = engine.call(activity).await.map_err(SafeguardError::Measurement)?;
         let evaluated = panic_guard::catch(|| evaluate(&self.tolerance, &output, &engine.scope));
-        let evaluated = evaluated
-            .map_err(|panic| SafeguardError::Tool { code: panic.code(), message: panic.to_string() })?;
-        match evaluated.map_err(|error| SafeguardError::Evaluation(error.to_string()))? {
+        match evaluated.map_err(SafeguardError::Bug)?.map_err(SafeguardError::Evaluation)? {
             Evaluation::Verdict(verdict) if verdict.met => Ok(()),
             Evaluation::Verdict(verdict) => Err(SafeguardError::NotMet { expected: verdict.expected }),
             Evaluation::Judge(judge) => {
-                let accepted = engine.call(&judge).await.map_err(|error| match error {
-                    ActivityError::Tool { code, message } => SafeguardError::Tool { code, message },
-                    other => SafeguardError::Evaluation(other.text().to_owned()),
-                })?;
-                if accepted.is_truthy() { Ok(()) } else { Err(SafeguardError::Rejected) }
+                let accepted = engine.call(&judge).await.map_err(SafeguardError::Judgement)?.is_truthy();
+                if accepted { Ok(()) } else { Err(SafeguardError::Rejected) }
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Verbatim: Python 3.12 (errors of patterns, passed through the verbatim trait)
 
-use super::control::is_native;
+use super::controls::is_native;
 use crate::config::ProcessEnv;
 use crate::experiment::configuration::Variables;
 use crate::experiment::{ProviderKind, ProviderUsage, ValidationFinding, ValidationRules};

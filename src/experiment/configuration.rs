@@ -7,7 +7,7 @@
 
 use super::document::pointer_token;
 use super::{Experiment, json};
-use crate::diagnostic::suggestion;
+use crate::diagnostic::{Diagnostic, suggestion};
 use crate::value::{Map, Value};
 
 /// Returns the value of an environment variable.
@@ -32,12 +32,41 @@ impl Variables {
 pub const VARIABLE_TYPES: [&str; 9] =
     ["str", "string", "int", "integer", "float", "number", "bytes", "bool", "json"];
 
+/// Error of a variable, a configuration entry or a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VariableError {
+    #[error("Configuration makes reference to an environment key that does not exist: {0}")]
+    UnsetConfiguration(String),
+    #[error("Secrets make reference to an environment key that does not exist: {0}")]
+    UnsetSecret(String),
+    #[error("an entry of type env needs a key with the name of an environment variable")]
+    MissingKey,
+    #[error("environment key {key}: {source}")]
+    InvalidEnvironment { key: String, source: ConversionError },
+    #[error("var needs to be in the format name[:type]=value")]
+    InvalidSyntax,
+    #[error(transparent)]
+    InvalidValue(#[from] ConversionError),
+}
+
+/// Error of a value that does not have the declared type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConversionError {
+    /// The value, quoted.
+    #[error("invalid value {value}: expected {expected}")]
+    WrongType { value: String, expected: &'static str },
+    #[error("{}", .0.message)]
+    InvalidJson(Diagnostic),
+    #[error("variable type can only be: bool, str, int, float, bytes or json")]
+    UnknownType,
+}
+
 /// Resolves the configuration; dynamic entries stay as declared.
 pub fn resolve_configuration(
     declared: &Map,
     variables: &Map,
     environment: &EnvironmentLookup<'_>,
-) -> Result<Map, String> {
+) -> Result<Map, VariableError> {
     let resolve = |(name, declaration): (&String, &Value)| {
         let declaration = variables.get(name).unwrap_or(declaration);
         resolve_configuration_entry(declaration, environment).map(|value| (name.clone(), value))
@@ -49,7 +78,7 @@ pub fn resolve_configuration(
 pub(super) fn resolve_configuration_entry(
     declaration: &Value,
     environment: &EnvironmentLookup<'_>,
-) -> Result<Value, String> {
+) -> Result<Value, VariableError> {
     if declaration.get("type").and_then(Value::as_text) != Some("env") {
         return Ok(declaration.clone());
     }
@@ -57,17 +86,12 @@ pub(super) fn resolve_configuration_entry(
     let value = match (environment(&key), declaration.get("default")) {
         (Some(text), _) => Value::Text(text),
         (None, Some(default)) => default.clone(),
-        (None, None) => {
-            return Err(format!(
-                "Configuration makes reference to an environment key that does not exist: {key}"
-            ));
-        }
+        (None, None) => return Err(VariableError::UnsetConfiguration(key)),
     };
     match declaration.get("env_var_type").filter(|t| **t != Value::Null) {
         None => Ok(value),
-        Some(kind) => {
-            convert(&kind.python_text(), &value).map_err(|error| format!("environment key {key}: {error}"))
-        }
+        Some(kind) => convert(&kind.python_text(), &value)
+            .map_err(|source| VariableError::InvalidEnvironment { key, source }),
     }
 }
 
@@ -118,7 +142,7 @@ pub fn resolve_secrets(
     variables: &Map,
     environment: &EnvironmentLookup<'_>,
     fetched: &Map,
-) -> Result<Map, String> {
+) -> Result<Map, VariableError> {
     let resolve = |(name, declaration): (&String, &Value)| {
         let value = match variables.get(name) {
             Some(given) if is_replaced(variables, name) => given.clone(),
@@ -139,14 +163,12 @@ fn resolve_secret(
     at: &str,
     environment: &EnvironmentLookup<'_>,
     fetched: &Map,
-) -> Result<Value, String> {
+) -> Result<Value, VariableError> {
     let Some(entries) = declaration.as_map() else { return Ok(declaration.clone()) };
     match entries.get("type").and_then(Value::as_text) {
         Some("env") => {
             let key = environment_key(declaration)?;
-            environment(&key).map(Value::Text).ok_or_else(|| {
-                format!("Secrets make reference to an environment key that does not exist: {key}")
-            })
+            environment(&key).map(Value::Text).ok_or(VariableError::UnsetSecret(key))
         }
         Some("vault") => Ok(fetched.get(at).cloned().unwrap_or_else(|| Value::Map(Map::new()))),
         _ => entries
@@ -155,7 +177,7 @@ fn resolve_secret(
                 resolve_secret(inner, &format!("{at}/{}", pointer_token(name)), environment, fetched)
                     .map(|value| (name.clone(), value))
             })
-            .collect::<Result<Map, String>>()
+            .collect::<Result<Map, VariableError>>()
             .map(Value::Map),
     }
 }
@@ -170,16 +192,17 @@ pub(super) fn resolve_known_secret(
     if of_vault.is_empty() { resolve_secret(declaration, "", environment, &Map::new()).ok() } else { None }
 }
 
-fn environment_key(declaration: &Value) -> Result<String, String> {
+fn environment_key(declaration: &Value) -> Result<String, VariableError> {
     let key = declaration.get("key").and_then(Value::as_text);
-    key.map(str::to_owned)
-        .ok_or_else(|| "an entry of type env needs a key with the name of an environment variable".to_owned())
+    key.map(str::to_owned).ok_or(VariableError::MissingKey)
 }
 
 /// Converts a value to one of [`VARIABLE_TYPES`] as Python does.
-pub fn convert(kind: &str, value: &Value) -> Result<Value, String> {
+pub fn convert(kind: &str, value: &Value) -> Result<Value, ConversionError> {
     let text = value.as_text();
-    let wrong = |what: &str| Err(format!("invalid value {:?}: expected {what}", value.python_text()));
+    let wrong = |expected: &'static str| {
+        Err(ConversionError::WrongType { value: format!("{:?}", value.python_text()), expected })
+    };
     match kind {
         "str" | "string" => Ok(value.clone()),
         "int" | "integer" => match (value, text.map(python_int)) {
@@ -209,9 +232,11 @@ pub fn convert(kind: &str, value: &Value) -> Result<Value, String> {
         },
         "json" => match text {
             None | Some("") => Ok(value.clone()),
-            Some(text) => json::read(text, "value").map(|d| d.root.to_value()).map_err(|d| d.message),
+            Some(text) => {
+                json::read(text, "value").map(|d| d.root.to_value()).map_err(ConversionError::InvalidJson)
+            }
         },
-        _ => Err("variable type can only be: bool, str, int, float, bytes or json".to_owned()),
+        _ => Err(ConversionError::UnknownType),
     }
 }
 
@@ -234,13 +259,11 @@ fn python_digits(text: &str) -> Option<String> {
 }
 
 /// Parses a `--var`: `name=value` or `name:type=value`.
-pub fn parse_var(text: &str) -> Result<(String, Value), String> {
-    let Some((name, value)) = text.split_once('=') else {
-        return Err("var needs to be in the format name[:type]=value".to_owned());
-    };
+pub fn parse_var(text: &str) -> Result<(String, Value), VariableError> {
+    let Some((name, value)) = text.split_once('=') else { return Err(VariableError::InvalidSyntax) };
     match name.rsplit_once(':') {
         None => Ok((name.to_owned(), value.into())),
-        Some((name, kind)) => convert(kind, &value.into()).map(|value| (name.to_owned(), value)),
+        Some((name, kind)) => Ok((name.to_owned(), convert(kind, &value.into())?)),
     }
 }
 
@@ -285,7 +308,8 @@ mod tests {
                      variables: serde_json::Value,
                      expected: Result<serde_json::Value, &str>| {
             let got = resolve_configuration(&map(declared.clone()), &map(variables), &environment);
-            assert_eq!(got.map(Value::Map), expected.map(Value::from).map_err(str::to_owned), "{declared}");
+            let got = got.map(Value::Map).map_err(|error| error.to_string());
+            assert_eq!(got, expected.map(Value::from).map_err(str::to_owned), "{declared}");
         };
         use serde_json::json;
         let env = |key: &str| json!({"type": "env", "key": key});
@@ -346,7 +370,7 @@ mod tests {
         let missing = map(json!({"s": {"k": {"type": "env", "key": "NONE"}}}));
         assert_eq!(
             resolve_secrets(&missing, &Map::new(), &environment, &Map::new()).unwrap_err(),
-            "Secrets make reference to an environment key that does not exist: NONE"
+            VariableError::UnsetSecret("NONE".to_owned())
         );
     }
 

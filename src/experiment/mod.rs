@@ -24,7 +24,8 @@ use crate::value::{Map, Value};
 pub use extension::ExperimentExtension;
 pub use hash::{hash_experiment, variable_digests};
 pub use model::{
-    Activity, ActivityKind, ControlDeclaration, ControlSide, MethodStep, ProviderKind, SAFEGUARDS, Tolerance,
+    Activity, ActivityKind, ControlDeclaration, ControlSide, DeclarationError, MethodStep, ProviderKind,
+    SAFEGUARDS, Tolerance,
 };
 pub use strategy::{DryRun, HypothesisStrategy, RollbackStrategy};
 pub use validate::{

@@ -75,6 +75,19 @@ impl ProviderKind {
     }
 }
 
+/// Error of the declaration of an activity.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeclarationError {
+    #[error("could not find referenced activity '{0}'")]
+    UnknownReference(String),
+    #[error("a reference is not an activity")]
+    IsReference,
+    #[error("the activity at {at} has no type")]
+    MissingType { at: String },
+    #[error("pauses must be a mapping, not {kind}")]
+    InvalidPauses { kind: &'static str },
+}
+
 /// An activity as declared, with placeholders.
 #[derive(Clone, Debug)]
 pub struct Activity {
@@ -89,7 +102,7 @@ pub struct Activity {
     /// The keys of the provider as written.
     pub arguments: Map,
     /// The pauses as written; an error if they are not a mapping.
-    pub pauses: Result<Option<Map>, String>,
+    pub pauses: Result<Option<Map>, DeclarationError>,
     pub background: bool,
     /// Whether it has a `dry` key, which excludes it from every dry run.
     pub ignores_dry: bool,
@@ -110,7 +123,7 @@ pub struct MethodStep {
     /// The tolerance at this place, not that of a referenced activity.
     pub tolerance: Tolerance,
     /// The activity, or the error.
-    pub activity: Result<Arc<Activity>, String>,
+    pub activity: Result<Arc<Activity>, DeclarationError>,
 }
 
 /// The activities that references can name: those of the method and the hypothesis; the latter take precedence.
@@ -140,11 +153,9 @@ impl MethodStep {
 
     fn read(node: &SpannedValue, at: String, names: &NameList, controls: &[ControlDeclaration]) -> Self {
         let activity = match reference_name(node) {
-            Some(name) => names
-                .0
-                .get(name)
-                .cloned()
-                .ok_or_else(|| format!("could not find referenced activity '{name}'")),
+            Some(name) => {
+                names.0.get(name).cloned().ok_or_else(|| DeclarationError::UnknownReference(name.to_owned()))
+            }
             None => Activity::read(node, &at, controls).map(|read| {
                 // share the object that references use
                 match names.0.get(&read.name) {
@@ -172,9 +183,13 @@ pub(super) fn reference_name(node: &SpannedValue) -> Option<&str> {
 
 impl Activity {
     /// Reads an activity leniently: errors of its provider occur at runtime.
-    fn read(node: &SpannedValue, at: &str, controls: &[ControlDeclaration]) -> Result<Self, String> {
+    fn read(
+        node: &SpannedValue,
+        at: &str,
+        controls: &[ControlDeclaration],
+    ) -> Result<Self, DeclarationError> {
         if reference_name(node).is_some() {
-            return Err("a reference is not an activity".to_owned());
+            return Err(DeclarationError::IsReference);
         }
         Self::from_document(Arc::new(node.to_value()), at, controls)
     }
@@ -202,7 +217,7 @@ impl Activity {
         document: &Value,
         at: &str,
         controls: &[ControlDeclaration],
-    ) -> Result<Self, String> {
+    ) -> Result<Self, DeclarationError> {
         Self::from_document(Arc::new(document.clone()), at, controls)
     }
 
@@ -210,11 +225,11 @@ impl Activity {
         document: Arc<Value>,
         at: &str,
         controls: &[ControlDeclaration],
-    ) -> Result<Self, String> {
+    ) -> Result<Self, DeclarationError> {
         let kind = match document.get("type").and_then(Value::as_text) {
             Some("action") => ActivityKind::Action,
             Some("probe") => ActivityKind::Probe,
-            _ => return Err(format!("the activity at {at} has no type")),
+            _ => return Err(DeclarationError::MissingType { at: at.to_owned() }),
         };
         let provider = document.get("provider");
         let kind_name = provider.and_then(|p| p.get("type")).and_then(Value::as_text);
@@ -227,7 +242,7 @@ impl Activity {
             pauses: match document.get("pauses") {
                 None => Ok(None),
                 Some(Value::Map(pauses)) => Ok(Some(pauses.clone())),
-                Some(other) => Err(format!("pauses must be a mapping, not {}", other.kind())),
+                Some(other) => Err(DeclarationError::InvalidPauses { kind: other.kind() }),
             },
             background: document.get("background").is_some_and(Value::is_truthy),
             ignores_dry: document.get("dry").is_some(),
@@ -362,7 +377,7 @@ pub enum Tolerance {
         target: Option<String>,
     },
     /// A probe that checks the value.
-    Probe(Result<Box<Activity>, String>),
+    Probe(Result<Box<Activity>, DeclarationError>),
 }
 
 impl Tolerance {

@@ -3,8 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::api::RequestError;
+use super::request_error::RequestError;
 use crate::error_code::{Coded, ErrorCode};
+use crate::http_client;
 
 /// Error of a GitHub job.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +36,8 @@ pub enum Error {
     },
     #[error("invalid token: it has characters that no HTTP header allows")]
     InvalidToken,
-    #[error("cannot create the HTTP client: {0}")]
-    Client(String),
+    #[error("cannot create the HTTP client")]
+    Client(#[source] http_client::Error),
     #[error(transparent)]
     Request(#[from] RequestError),
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::Error;
+use crate::text::shorten;
 
 /// Default API URL; GitHub Enterprise Server sets another one.
 const API: &str = "https://api.github.com";
@@ -138,12 +139,7 @@ fn parse_api_url(variable: &'static str, text: &str) -> Result<Url, Error> {
 }
 
 fn invalid(name: &'static str, value: &str, expected: &'static str) -> Error {
-    Error::InvalidVariable { name, value: excerpt(value), expected }
-}
-
-/// Returns the first 100 characters of a value.
-fn excerpt(text: &str) -> String {
-    text.chars().take(100).collect()
+    Error::InvalidVariable { name, value: shorten(value), expected }
 }
 
 #[cfg(test)]
@@ -151,7 +147,7 @@ mod tests {
     use super::*;
 
     fn job(variables: &[(&str, &str)]) -> Result<WorkflowJob, Error> {
-        let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
+        let find = |name: &str| variables.iter().find(|(variable, _)| *variable == name);
         WorkflowJob::from_env(|name| find(name).map(|(_, value)| (*value).to_owned()))
     }
 

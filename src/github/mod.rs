@@ -8,6 +8,7 @@
 //!  api                four endpoints: bounded, with retries, one host only
 //!  pull_requests      pull request of a workflow run
 //!  comment            one comment per experiment, identified by a hidden line and its author
+//!  request_error      errors of requests
 //!  error              errors of all of these
 //! ```
 //!
@@ -19,10 +20,12 @@ mod error;
 pub mod event;
 pub mod job;
 pub mod pull_requests;
+mod request_error;
 pub mod summary;
 pub mod workflow_command;
 
-pub use api::{GithubApi, RequestError, RequestErrorKind};
+pub use api::GithubApi;
 pub use error::Error;
 pub use event::WorkflowEvent;
 pub use job::{Repository, WorkflowJob, WorkflowRunId};
+pub use request_error::{RequestError, RequestErrorKind};

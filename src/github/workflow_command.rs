@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use ring::rand::SecureRandom as _;
 
+use crate::text::{replace_invisible, truncate};
+
 /// Invisible character that breaks a command.
 const JOINER: char = '\u{2060}';
 const MAX_MESSAGE_LENGTH: usize = 1_000;
@@ -52,33 +54,20 @@ impl Annotation {
             properties.extend(self.line.map(|line| format!("line={line}")));
         }
         if !self.title.is_empty() {
-            properties.push(format!("title={}", escape_property(&truncate(&self.title, MAX_TITLE_LENGTH))));
+            properties.push(format!("title={}", escape_property(&shorten(&self.title, MAX_TITLE_LENGTH))));
         }
         let gap = if properties.is_empty() { "" } else { " " };
         format!(
             "::{name}{gap}{}::{}",
             properties.join(","),
-            escape_data(&truncate(&self.message, MAX_MESSAGE_LENGTH))
+            escape_data(&shorten(&self.message, MAX_MESSAGE_LENGTH))
         )
     }
 }
 
-/// Truncates a text and replaces characters that control a terminal or a log.
-fn truncate(text: &str, longest: usize) -> String {
-    let plain = |c: char| match c {
-        '\n' => c,
-        '\t' => ' ',
-        c if c.is_control() => '\u{fffd}',
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-            '\u{fffd}'
-        }
-        c => c,
-    };
-    let mut out: String = text.chars().take(longest).map(plain).collect();
-    if text.chars().nth(longest).is_some() {
-        out.push('…');
-    }
-    neutralize(&out).into_owned()
+/// Shortens a text, and replaces what controls a terminal, a log or the runner.
+fn shorten(text: &str, max: usize) -> String {
+    neutralize(&replace_invisible(&truncate(text, max)).replace('\t', " ")).into_owned()
 }
 
 /// Escapes the message of a command.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::bounds::{OutputBudget, bounded_text};
-use super::live_layout::{JournalRegion, RegionChange};
+use super::region::{JournalRegion, RegionChange};
 use super::{
     ActionRecord, ActivityRoute, CHAOSLIB_VERSION, ClusterInfo, EffectRecord, EntryStatus, Environment,
     HypothesisCheck, Interruption, Journal, JournalEntry, JournalExtension, RunVerdict, SCHEMA, TargetRecord,

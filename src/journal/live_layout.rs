@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use super::region::{JournalRegion, RegionChange};
 use super::{
     ActivityRoute, ClusterInfo, Environment, Journal, JournalBuilder, JournalExtension, Keyword, RunVerdict,
     ToleranceRecord,
@@ -18,27 +19,6 @@ use super::{
 use crate::event::{RunPhase, RunStatus};
 use crate::experiment::HypothesisStrategy;
 use crate::value::{Map, Value};
-
-/// Region of the file that grows or changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JournalRegion {
-    /// The keys before the lists.
-    Head,
-    /// The hypothesis before the method.
-    Before,
-    /// The hypothesis after the method.
-    After,
-    /// The checks during the method.
-    During,
-    /// The activities of the method.
-    Run,
-    /// The rollbacks.
-    Rollbacks,
-    /// The keys of this program.
-    Extension,
-    /// The actions and their effects.
-    Activities,
-}
 
 const REGIONS: [JournalRegion; 8] = [
     JournalRegion::Head,
@@ -63,14 +43,6 @@ const FRAME: [&str; 9] = [
     ",\"activities\":[",
     "],\"samples\":[]}}\n",
 ];
-
-/// Changed entry of a region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RegionChange {
-    pub region: JournalRegion,
-    /// The index of the entry; 0 if the region has one entry.
-    pub index: usize,
-}
 
 /// Update of a copy of the file.
 #[derive(Debug, PartialEq)]

@@ -15,9 +15,11 @@ mod keyword;
 mod live_layout;
 mod model;
 mod read;
+mod region;
 #[cfg(test)]
 mod round_trip;
 mod run_document;
+mod run_verdict;
 mod untrusted;
 mod verdict;
 
@@ -26,15 +28,17 @@ pub use crate::mutation::EffectState;
 pub use builder::{JournalBuilder, JournalDelta, JournalHeader};
 pub use event_lines::EventSerializer;
 pub use keyword::{EntryStatus, Keyword};
-pub use live_layout::{FilePatch, JournalRegion, LiveLayout, RegionChange};
+pub use live_layout::{FilePatch, LiveLayout};
 pub use model::{
     ActionRecord, ActivityRoute, ClusterInfo, EffectRecord, Environment, HypothesisCheck, Interruption,
     Journal, JournalEntry, JournalExtension, SteadyStates, TargetRecord, ToleranceRecord, UnwrittenFacts,
 };
 pub use read::{JournalError, Record};
+pub use region::{JournalRegion, RegionChange};
 pub use run_document::{OutputContext, RUN_SCHEMA, RunDocument, TOOLKIT_RUN_SCHEMA, answer};
+pub use run_verdict::RunVerdict;
 pub use untrusted::LimitError;
-pub use verdict::{RunVerdict, Strictness, judge};
+pub use verdict::{Strictness, judge};
 
 /// The version of `chaostoolkit-lib` whose journal format this program writes.
 pub const CHAOSLIB_VERSION: &str = "1.45.1";

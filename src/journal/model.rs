@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::keyword::{EntryStatus, Keyword};
-use super::verdict::RunVerdict;
+use super::run_verdict::RunVerdict;
 use crate::clock::Timestamp;
 use crate::event::{Interrupt, RunPhase, RunStatus, Signal};
 use crate::experiment::HypothesisStrategy;

@@ -1,4 +1,6 @@
 //! Discovery: the resources of the API server.
+//!
+//! The discovery of `kube` has no deadline, does not retry, and its errors lack the body that messages quote.
 
 use std::collections::HashMap;
 
@@ -39,8 +41,8 @@ impl DiscoveredKinds {
             let list = list(cluster, group, version).await?;
             self.lists.insert(key.clone(), list);
         }
-        let known = self.lists[&key].iter().find(|known| known.resource.kind == kind);
-        known
+        let found = self.lists[&key].iter().find(|candidate| candidate.resource.kind == kind);
+        found
             .cloned()
             .ok_or_else(|| Error::UnknownKind { kind: kind.to_owned(), api_version: api_version.to_owned() })
     }
@@ -55,10 +57,10 @@ async fn list(cluster: &ClusterClient, group: &str, version: &str) -> Result<Vec
         kind: "".into(),
     };
     let list = cluster.json(&ApiRequest::new(Method::GET, "get", &place, None)).await?;
-    let known = |entry: &Json| {
+    let parse = |entry: &Json| {
         let (name, kind) = (entry["name"].as_str()?, entry["kind"].as_str()?);
         let verbs = entry["verbs"].as_array();
-        let may = |verb: &str| verbs.is_some_and(|verbs| verbs.iter().any(|known| known == verb));
+        let may = |verb: &str| verbs.is_some_and(|verbs| verbs.iter().any(|listed| listed == verb));
         (!name.contains('/')).then(|| DiscoveredKind {
             resource: Resource {
                 plural: name.to_owned().into(),
@@ -69,7 +71,7 @@ async fn list(cluster: &ClusterClient, group: &str, version: &str) -> Result<Vec
             deletable: may("list") && may("delete"),
         })
     };
-    Ok(list["resources"].as_array().into_iter().flatten().filter_map(known).collect())
+    Ok(list["resources"].as_array().into_iter().flatten().filter_map(parse).collect())
 }
 
 /// Lists every kind whose objects can be listed and deleted, in the preferred version of the server.
@@ -90,25 +92,25 @@ pub async fn list_deletable_kinds(cluster: &ClusterClient) -> Result<Vec<Discove
             Err(failure) => return Err(failure),
         }
     }
-    found.retain(|known| known.deletable);
+    found.retain(|kind| kind.deletable);
     Ok(found)
 }
 
 /// Lists the names of all namespaces.
 pub async fn list_namespaces(cluster: &ClusterClient) -> Result<Vec<String>, Error> {
     let all: Vec<PartialObject> = cluster.list(&NAMESPACES, None, &ObjectSelector::default(), true).await?;
-    Ok(all.into_iter().map(|thing| thing.metadata.name).collect())
+    Ok(all.into_iter().map(|object| object.metadata.name).collect())
 }
 
 /// Reads an object by its kind, namespace and name; `None` if it does not exist.
 pub async fn get_object(
     cluster: &ClusterClient,
-    known: &DiscoveredKind,
+    kind: &DiscoveredKind,
     object: &Json,
 ) -> Result<Option<Json>, Error> {
     let text = |key: &str| object["metadata"][key].as_str();
-    let namespace = text("namespace").filter(|_| known.namespaced);
-    match cluster.json(&ApiRequest::get(&known.resource, namespace, text("name").unwrap_or_default())).await {
+    let namespace = text("namespace").filter(|_| kind.namespaced);
+    match cluster.json(&ApiRequest::get(&kind.resource, namespace, text("name").unwrap_or_default())).await {
         Ok(found) => Ok(Some(found)),
         Err(failure) if failure.status() == Some(404) => Ok(None),
         Err(failure) => Err(failure),

@@ -1,6 +1,7 @@
 //! Errors of the Kubernetes client.
 
 mod config;
+mod connect;
 mod dial;
 mod login;
 mod service;
@@ -21,6 +22,7 @@ use crate::http_client::{causes, describe};
 
 pub(super) use config::RefusedCluster;
 pub use config::{ConfigError, KubeconfigError, RefusedContext};
+pub use connect::{ConnectFailure, ProxyFailure};
 pub use dial::{DialError, DialErrorKind};
 pub use login::LoginError;
 pub use service::ServiceError;
@@ -44,7 +46,7 @@ pub enum Error {
     },
     /// No connection was made, so nothing was sent.
     #[error("cannot reach {endpoint}")]
-    Connect { endpoint: Endpoint, source: Cause },
+    Connect { endpoint: Endpoint, failure: ConnectFailure, source: Cause },
     /// The host of the API server cannot be resolved, so nothing was sent.
     #[error("cannot resolve the host of {endpoint}")]
     Dns { endpoint: Endpoint, source: Cause },
@@ -56,6 +58,7 @@ pub enum Error {
         proxy: String,
         /// The variable or the field that names the proxy.
         setting: &'static str,
+        failure: ProxyFailure,
         source: Cause,
     },
     /// The TLS handshake failed, so nothing was sent.
@@ -112,6 +115,11 @@ impl Cause {
     pub(super) fn new(error: &(dyn StdError + 'static), secrets: &ConnectionSecrets) -> Self {
         Self(secrets.mask(&describe(error)))
     }
+
+    #[cfg(test)]
+    pub(crate) fn of_text(text: &str) -> Self {
+        Self(text.to_owned())
+    }
 }
 
 impl fmt::Display for Cause {
@@ -152,12 +160,18 @@ impl Error {
         match connect {
             ConnectError::Dns(source) => Self::Dns { endpoint, source: cause(source.as_ref()) },
             ConnectError::Proxy { proxy, origin, source } => {
-                let proxy = proxy.clone();
-                Self::Proxy { endpoint, proxy, setting: origin, source: cause(proxy_cause(source.as_ref())) }
+                let failure = ProxyFailure::classify(source.as_ref());
+                let (proxy, source) = (proxy.clone(), cause(proxy_cause(source.as_ref())));
+                Self::Proxy { endpoint, proxy, setting: origin, failure, source }
             }
             ConnectError::Tls(source) => Self::Tls { endpoint, source: cause(source) },
-            ConnectError::Tcp(source) => Self::Connect { endpoint, source: cause(source.as_ref()) },
-            ConnectError::Timeout(_) => Self::Connect { endpoint, source: cause(connect) },
+            ConnectError::Tcp(source) => {
+                let failure = ConnectFailure::classify(source.as_ref());
+                Self::Connect { endpoint, failure, source: cause(source.as_ref()) }
+            }
+            ConnectError::Timeout(_) => {
+                Self::Connect { endpoint, failure: ConnectFailure::Timeout, source: cause(connect) }
+            }
         }
     }
 
@@ -247,6 +261,9 @@ impl Coded for Error {
             Self::Dns { .. } => {
                 Some("check the address of the server in the kubeconfig, and the VPN".to_owned())
             }
+            Self::Proxy { setting, failure: ProxyFailure::Authentication, .. } => Some(format!(
+                "the proxy requires authentication: use http://USER:PASSWORD@HOST:PORT in {setting}"
+            )),
             Self::Proxy { setting, .. } => Some(match *setting {
                 "proxy-url" => "check the proxy-url of the cluster in the kubeconfig".to_owned(),
                 variable => {

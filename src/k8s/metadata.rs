@@ -1,4 +1,6 @@
 //! Metadata of Kubernetes objects, as far as the program reads them.
+//!
+//! The metadata lists of `kube` keep all labels, annotations and managed fields, and have no deadline and no retries.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -34,8 +34,8 @@ pub use connection::{
 };
 pub use discovery::{DiscoveredKind, DiscoveredKinds, get_object, list_deletable_kinds, list_namespaces};
 pub use error::{
-    ApiError, ConfigError, DialError, DialErrorKind, Endpoint, Error, KubeconfigError, LoginError,
-    RefusedContext, ServiceError, SettingsProblem,
+    ApiError, Cause, ConfigError, ConnectFailure, DialError, DialErrorKind, Endpoint, Error, KubeconfigError,
+    LoginError, ProxyFailure, RefusedContext, ServiceError, SettingsProblem,
 };
 pub use metadata::{Metadata, PartialObject};
 pub use mutation::{

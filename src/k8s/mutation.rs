@@ -143,15 +143,15 @@ impl MutationPlan {
 
     /// Applies the plan; concurrently if it has many operations.
     ///
-    /// `told` receives the result of each target. The first error and `halt` stop it; requests in flight complete.
+    /// `on_progress` receives the result of each target. The first error and `halt` stop it; requests in flight complete.
     pub async fn apply(
         &self,
         cluster: &ClusterClient,
         halt: &StopToken,
-        told: &ProgressCallback<'_>,
+        on_progress: &ProgressCallback<'_>,
     ) -> Result<AppliedMutation, Error> {
         for warning in &self.warnings {
-            told(ActivityProgress::Note(warning.clone()));
+            on_progress(ActivityProgress::Note(warning.clone()));
         }
         // a few operations are applied in sequence, so that none follows an error
         let at_once = if self.operations.len() > FEW { AT_ONCE } else { 1 };
@@ -170,13 +170,13 @@ impl MutationPlan {
             let Some((index, answer)) = under_way.next().await else { break };
             match answer {
                 Ok(AppliedMutation { answer, changed }) => {
-                    told(ActivityProgress::TargetDone { target: index, done: true });
+                    on_progress(ActivityProgress::TargetDone { target: index, done: true });
                     last = AppliedMutation { answer, changed: last.changed || changed };
                 }
                 Err(failure) => {
                     // an operation without an answer may have taken effect
                     if !failure.is_ambiguous() {
-                        told(ActivityProgress::TargetDone { target: index, done: false });
+                        on_progress(ActivityProgress::TargetDone { target: index, done: false });
                     }
                     refused.get_or_insert(failure);
                 }
@@ -208,9 +208,9 @@ impl MutationPlan {
             match self.unseen(&cluster).await {
                 Ok(None) => {
                     let what = if count == 1 { "1 target".to_owned() } else { format!("{count} targets") };
-                    let said: Vec<&str> =
+                    let parts: Vec<&str> =
                         [what.as_str()].into_iter().chain(self.remarks.iter().map(String::as_str)).collect();
-                    return (EffectState::Confirmed, format!("seen on {}", said.join("; ")));
+                    return (EffectState::Confirmed, format!("seen on {}", parts.join("; ")));
                 }
                 // without the read permission the effect stays unknown
                 Err(failure) if failure.status() == Some(403) => {
@@ -241,40 +241,40 @@ impl MutationPlan {
 
 impl PlannedMutation {
     /// Plans the deletion of an object; its UID is a precondition.
-    pub fn delete(resource: &Resource, thing: &Metadata, grace_period: Option<i64>) -> Self {
+    pub fn delete(resource: &Resource, object: &Metadata, grace_period: Option<i64>) -> Self {
         let mut options = json!({});
-        if !thing.uid.is_empty() {
-            options["preconditions"] = json!({"uid": thing.uid});
+        if !object.uid.is_empty() {
+            options["preconditions"] = json!({"uid": object.uid});
         }
         if let Some(seconds) = grace_period {
             options["gracePeriodSeconds"] = json!(seconds);
         }
-        let call = ApiRequest::delete(resource, thing.namespace.as_deref(), &thing.name, options);
+        let call = ApiRequest::delete(resource, object.namespace.as_deref(), &object.name, options);
         Self {
             call: ApiRequest { metadata_only: true, ..call },
-            target: thing.target(&resource.kind),
+            target: object.target(&resource.kind),
             expect: ExpectedState::Gone,
             on_error: ErrorPolicy::Raise,
             version: None,
-            was_terminating: thing.deletion_timestamp.is_some(),
+            was_terminating: object.deletion_timestamp.is_some(),
         }
     }
 
     /// Plans a patch of an object.
     pub fn patch(
         resource: &Resource,
-        thing: &Metadata,
+        object: &Metadata,
         format: PatchFormat,
         body: Json,
         expect: ExpectedState,
         on_error: ErrorPolicy,
     ) -> Self {
         Self {
-            call: ApiRequest::patch(resource, thing.namespace.as_deref(), &thing.name, format, body),
-            target: thing.target(&resource.kind),
+            call: ApiRequest::patch(resource, object.namespace.as_deref(), &object.name, format, body),
+            target: object.target(&resource.kind),
             expect,
             on_error,
-            version: thing.resource_version.clone(),
+            version: object.resource_version.clone(),
             was_terminating: false,
         }
     }
@@ -391,22 +391,22 @@ async fn still_there<'a>(
             [one] => ObjectSelector::name(&one.target.name),
             _ => ObjectSelector::default(),
         };
-        let things: Vec<PartialObject> =
+        let objects: Vec<PartialObject> =
             cluster.list(&resource, namespace.as_deref(), &selection, true).await?;
         let mut leaving = HashSet::new();
         for operation in here() {
-            match things.iter().find(|thing| thing.metadata.uid == operation.target.uid) {
+            match objects.iter().find(|object| object.metadata.uid == operation.target.uid) {
                 None => {}
-                Some(thing) if thing.metadata.deletion_timestamp.is_some() => {
+                Some(object) if object.metadata.deletion_timestamp.is_some() => {
                     leaving.insert(operation.target.uid.as_str());
                 }
                 Some(_) => return Ok(Some(operation)),
             }
         }
         if resource == PODS && !leaving.is_empty() {
-            let known = serving_pods(cluster, namespace.as_deref()).await?;
+            let served = serving_pods(cluster, namespace.as_deref()).await?;
             if let Some(operation) = here().find(|operation| {
-                leaving.contains(operation.target.uid.as_str()) && known.contains(&operation.target.uid)
+                leaving.contains(operation.target.uid.as_str()) && served.contains(&operation.target.uid)
             }) {
                 return Ok(Some(operation));
             }

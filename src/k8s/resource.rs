@@ -15,10 +15,10 @@ pub struct Resource {
 }
 
 const fn core(plural: &'static str, kind: &'static str) -> Resource {
-    known("", "v1", plural, kind)
+    resource("", "v1", plural, kind)
 }
 
-const fn known(
+const fn resource(
     group: &'static str,
     version: &'static str,
     plural: &'static str,
@@ -36,24 +36,25 @@ pub const PODS: Resource = core("pods", "Pod");
 pub const NODES: Resource = core("nodes", "Node");
 pub const NAMESPACES: Resource = core("namespaces", "Namespace");
 pub const ENDPOINTS: Resource = core("endpoints", "Endpoints");
-pub const ENDPOINT_SLICES: Resource = known("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice");
+pub const ENDPOINT_SLICES: Resource = resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice");
 pub const SERVICES: Resource = core("services", "Service");
 pub const SECRETS: Resource = core("secrets", "Secret");
 pub const SERVICE_ACCOUNTS: Resource = core("serviceaccounts", "ServiceAccount");
-pub const DEPLOYMENTS: Resource = known("apps", "v1", "deployments", "Deployment");
-pub const REPLICA_SETS: Resource = known("apps", "v1", "replicasets", "ReplicaSet");
-pub const DAEMON_SETS: Resource = known("apps", "v1", "daemonsets", "DaemonSet");
-pub const STATEFUL_SETS: Resource = known("apps", "v1", "statefulsets", "StatefulSet");
-pub const INGRESSES: Resource = known("networking.k8s.io", "v1", "ingresses", "Ingress");
-pub const NETWORK_POLICIES: Resource = known("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy");
-pub const EVENTS: Resource = known("events.k8s.io", "v1", "events", "Event");
-pub const NETWORK_CHAOS: Resource = known("chaos-mesh.org", "v1alpha1", "networkchaos", "NetworkChaos");
-pub const STRESS_CHAOS: Resource = known("chaos-mesh.org", "v1alpha1", "stresschaos", "StressChaos");
+pub const DEPLOYMENTS: Resource = resource("apps", "v1", "deployments", "Deployment");
+pub const REPLICA_SETS: Resource = resource("apps", "v1", "replicasets", "ReplicaSet");
+pub const DAEMON_SETS: Resource = resource("apps", "v1", "daemonsets", "DaemonSet");
+pub const STATEFUL_SETS: Resource = resource("apps", "v1", "statefulsets", "StatefulSet");
+pub const INGRESSES: Resource = resource("networking.k8s.io", "v1", "ingresses", "Ingress");
+pub const NETWORK_POLICIES: Resource =
+    resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy");
+pub const EVENTS: Resource = resource("events.k8s.io", "v1", "events", "Event");
+pub const NETWORK_CHAOS: Resource = resource("chaos-mesh.org", "v1alpha1", "networkchaos", "NetworkChaos");
+pub const STRESS_CHAOS: Resource = resource("chaos-mesh.org", "v1alpha1", "stresschaos", "StressChaos");
 
 pub const SELF_SUBJECT_ACCESS_REVIEWS: Resource =
-    known("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview");
+    resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview");
 pub const SELF_REVIEWS: Resource =
-    known("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview");
+    resource("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview");
 
 impl Resource {
     /// Returns the path of the collection or of one object.

@@ -30,13 +30,16 @@ pub use kubernetes::{FunctionOptions, KubernetesProvider};
 pub use process::ProcessProvider;
 
 /// Error of an activity, with the text for the journal. The engine masks secrets in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ActivityError {
     /// The activity failed; the run continues.
+    #[error("{0}")]
     Failed(String),
     /// The activity could not run; the phase ends.
+    #[error("{0}")]
     Unexpected(String),
     /// This program or its connection to the cluster failed, which says nothing about the target. The run is aborted.
+    #[error("{message}")]
     Tool { code: ErrorCode, message: String },
 }
 

@@ -9,6 +9,7 @@ use crate::compare::RunComparison;
 use crate::journal::Record;
 use crate::series::Series;
 
+pub use build::shorten;
 pub use format::{format_reaction, format_sample_counts, format_seconds, format_success_ratio};
 
 /// One or more runs, and their comparison.

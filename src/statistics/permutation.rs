@@ -55,10 +55,10 @@ impl GroupSplits {
         // the mean sum of the doubled ranks of a group of this size
         let middle = to_u64(size) * to_u64(ranks.len() + 1);
         let smaller = if self.first <= self.second { &ranks[..size] } else { &ranks[self.first..] };
-        let seen = smaller.iter().sum::<u64>().abs_diff(middle);
+        let observed = smaller.iter().sum::<u64>().abs_diff(middle);
         let far = |split: &[u32]| {
             let sum: u64 = split.iter().map(|place| ranks[*place as usize]).sum();
-            sum.abs_diff(middle) >= seen
+            sum.abs_diff(middle) >= observed
         };
         let splits = self.members.chunks_exact(size);
         let all = splits.len();

@@ -3,20 +3,23 @@
 //! Verbatim: Python 3.12 and chaostoolkit-lib 1.45 (errors of evaluation)
 
 mod decimal;
+mod error;
 mod jsonpath;
 mod python_regex;
 
 use std::cmp::Ordering;
 
 use decimal::{Decimal, DecimalError};
-use jsonpath::{JsonPath, JsonPathError};
+use error::{Unevaluable, UnsuitableValue};
+use jsonpath::JsonPath;
 
-use crate::error_code::{Coded, ErrorCode};
-use crate::experiment::{Activity, Tolerance};
+use crate::experiment::{Activity, DeclarationError, Tolerance};
 use crate::substitution::Scope;
 use crate::value::{Map, Value, parse_json};
 
-pub use python_regex::Pattern;
+pub use error::ToleranceError;
+pub use jsonpath::JsonPathError;
+pub use python_regex::{Pattern, PatternError};
 
 /// The result of a tolerance.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,29 +39,9 @@ pub enum Evaluation {
     Judge(Box<Activity>),
 }
 
-/// A tolerance that can be evaluated for no value: the experiment is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidTolerance(String);
-
-impl Coded for InvalidTolerance {
-    fn code(&self) -> ErrorCode {
-        ErrorCode::ExperimentInvalid
-    }
-}
-
-/// Why a tolerance cannot be evaluated for a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Unevaluable {
-    /// The tolerance itself is invalid.
-    Tolerance(String),
-    /// The value is not one that this tolerance can compare: it is not met.
-    Value(String),
-}
-
 /// Checks the pattern of a `regex` tolerance.
 pub fn check_regex(pattern: &str) -> Result<(), String> {
-    Pattern::compile(pattern).map(drop)
+    Pattern::compile(pattern).map(drop).map_err(|error| error.to_string())
 }
 
 /// Checks the path of a `jsonpath` tolerance. The error has a similar valid path, if there is one.
@@ -73,12 +56,12 @@ pub fn check_json_path(path: &str) -> Result<(), String> {
 ///
 /// The output comes from the system under test. If the tolerance cannot compare it, the tolerance is not met: the
 /// Chaos Toolkit aborts. An error is about the tolerance alone.
-pub fn evaluate(tolerance: &Tolerance, value: &Value, scope: &Scope) -> Result<Evaluation, InvalidTolerance> {
+pub fn evaluate(tolerance: &Tolerance, value: &Value, scope: &Scope) -> Result<Evaluation, ToleranceError> {
     match evaluate_value(tolerance, value, scope) {
         Ok(evaluation) => Ok(evaluation),
-        Err(Unevaluable::Tolerance(reason)) => Err(InvalidTolerance(reason)),
-        Err(Unevaluable::Value(reason)) => {
-            let expected = format!("a value that the tolerance can compare ({reason})");
+        Err(Unevaluable::Tolerance(error)) => Err(error),
+        Err(Unevaluable::Value(error)) => {
+            let expected = format!("a value that the tolerance can compare ({error})");
             Ok(Evaluation::Verdict(tolerance_result(false, expected, value)))
         }
     }
@@ -109,7 +92,7 @@ fn evaluate_value(tolerance: &Tolerance, value: &Value, scope: &Scope) -> Result
             match_json_path(path, checked, count.as_ref(), expect.as_ref(), scope)?
         }
         Tolerance::Range { bounds, target } => match_range(bounds, select_target(value, target.as_deref())?)?,
-        Tolerance::Probe(judge) => return prepare_judge(judge.as_deref(), value),
+        Tolerance::Probe(judge) => return Ok(prepare_judge(judge.as_deref(), value)?),
     };
     Ok(Evaluation::Verdict(verdict))
 }
@@ -128,18 +111,16 @@ fn parse_filled(value: &Value) -> Tolerance {
 }
 
 /// Returns the entry that a tolerance selects, or the whole value if there is no such entry.
-fn select_target<'a>(value: &'a Value, target: Option<&str>) -> Result<&'a Value, Unevaluable> {
+fn select_target<'a>(value: &'a Value, target: Option<&str>) -> Result<&'a Value, UnsuitableValue> {
     match (target.filter(|target| !target.is_empty()), value) {
         (None, _) => Ok(value),
         (Some(target), Value::Map(entries)) => Ok(entries.get(target).unwrap_or(value)),
-        (Some(_), other) => {
-            Err(Unevaluable::Value(format!("'{}' object has no attribute 'get'", other.python_type())))
-        }
+        (Some(_), other) => Err(UnsuitableValue::NoEntries(other.python_type())),
     }
 }
 
 /// Matches a set of statuses if the value has a status; otherwise a range of two values, or a set.
-fn match_list(items: &[Value], value: &Value) -> Result<ToleranceResult, Unevaluable> {
+fn match_list(items: &[Value], value: &Value) -> Result<ToleranceResult, UnsuitableValue> {
     let texts = Value::List(items.to_vec()).python_text().into_owned();
     let member = |value: &Value| items.iter().any(|item| item.equals(value));
     if let Some(status) = value.get("status") {
@@ -148,22 +129,19 @@ fn match_list(items: &[Value], value: &Value) -> Result<ToleranceResult, Unevalu
     let [low, high] = items else {
         return Ok(tolerance_result(member(value), format!("one of {texts}"), value));
     };
-    let within = low.at_most(value).and_then(|above| Ok(above && value.at_most(high)?));
-    let within = within.map_err(|error| Unevaluable::Value(error.to_string()))?;
+    let within = low.at_most(value)? && value.at_most(high)?;
     Ok(tolerance_result(within, format!("between {} and {}", low.python_text(), high.python_text()), value))
 }
 
 fn match_regex(pattern: &Value, value: &Value, scope: &Scope) -> Result<ToleranceResult, Unevaluable> {
     let Value::Text(pattern) = scope.fill(pattern) else {
-        let reason = "first argument must be string or compiled pattern";
-        return Err(Unevaluable::Tolerance(reason.to_owned()));
+        return Err(ToleranceError::PatternNotText.into());
     };
-    let compiled = Pattern::compile(&pattern).map_err(Unevaluable::Tolerance)?;
+    let compiled = Pattern::compile(&pattern).map_err(ToleranceError::Pattern)?;
     let Value::Text(text) = value else {
-        let reason = format!("expected string or bytes-like object, got '{}'", value.python_type());
-        return Err(Unevaluable::Value(reason));
+        return Err(UnsuitableValue::NotText(value.python_type()).into());
     };
-    let found = compiled.search(text).map_err(Unevaluable::Value)?;
+    let found = compiled.search(text).map_err(UnsuitableValue::Search)?;
     Ok(tolerance_result(found, format!("a match of {pattern}"), value))
 }
 
@@ -174,17 +152,15 @@ fn match_json_path(
     expect: Option<&Value>,
     scope: &Scope,
 ) -> Result<ToleranceResult, Unevaluable> {
-    let Value::Text(path) = scope.fill(path) else {
-        return Err(Unevaluable::Tolerance("a JSON path must be a string".to_owned()));
-    };
-    let compiled = JsonPath::parse(&path).map_err(|error| Unevaluable::Tolerance(error.to_string()))?;
+    let Value::Text(path) = scope.fill(path) else { return Err(ToleranceError::PathNotText.into()) };
+    let compiled = JsonPath::parse(&path).map_err(ToleranceError::Path)?;
     // a string that contains JSON is parsed
     let parsed = value.as_text().and_then(|text| parse_json(text).ok());
     let found = compiled.select(parsed.as_ref().unwrap_or(value));
     let found = found.map_err(|error| match error {
         // an error of the path, whatever it is applied to
-        JsonPathError::ZeroStep => Unevaluable::Tolerance(error.to_string()),
-        error => Unevaluable::Value(error.to_string()),
+        JsonPathError::ZeroStep => Unevaluable::Tolerance(error.into()),
+        error => Unevaluable::Value(error.into()),
     })?;
     let matches = i128::try_from(found.len()).unwrap_or(i128::MAX);
     let (met, expected) = match (expect.map(|expect| scope.fill(expect)), count) {
@@ -225,42 +201,38 @@ fn fold_headers(value: &Value, target: Option<&str>, path: &Value, scope: &Scope
 }
 
 fn match_range(bounds: &[Value], value: &Value) -> Result<ToleranceResult, Unevaluable> {
-    let [low, high] = bounds else {
-        return Err(Unevaluable::Tolerance("list index out of range".to_owned()));
-    };
-    let unsupported =
-        |value: &Value| format!("conversion from {} to Decimal is not supported", value.python_type());
+    let [low, high] = bounds else { return Err(ToleranceError::MissingBound.into()) };
     let bound = |bound: &Value| match Decimal::from_value(bound) {
-        Ok(Decimal::NotANumber) => Err(Unevaluable::Tolerance("comparison involving NaN".to_owned())),
+        Ok(Decimal::NotANumber) => Err(ToleranceError::BoundIsNan),
         Ok(number) => Ok(number),
-        Err(_) => Err(Unevaluable::Tolerance(unsupported(bound))),
+        Err(_) => Err(ToleranceError::BoundNotANumber(bound.python_type())),
     };
     let (lowest, highest) = (bound(low)?, bound(high)?);
     let expected = format!("between {} and {}", low.python_text(), high.python_text());
     let number = match Decimal::from_value(value) {
         Ok(number) => number,
         Err(DecimalError::Text) => return Ok(tolerance_result(false, expected, value)),
-        Err(DecimalError::Type) => return Err(Unevaluable::Value(unsupported(value))),
+        Err(DecimalError::Type) => {
+            return Err(UnsuitableValue::NotANumber(value.python_type()).into());
+        }
     };
-    let order = |bound: &Decimal| {
-        bound.compare(&number).ok_or_else(|| Unevaluable::Value("comparison involving NaN".to_owned()))
-    };
+    let order = |bound: &Decimal| bound.compare(&number).ok_or(UnsuitableValue::IsNan);
     let within = order(&lowest)? != Ordering::Greater && order(&highest)? != Ordering::Less;
     Ok(tolerance_result(within, expected, value))
 }
 
 /// Returns the tolerance probe with the value among its arguments.
-fn prepare_judge(judge: Result<&Activity, &String>, value: &Value) -> Result<Evaluation, Unevaluable> {
-    let mut judge = judge.map_err(|error| Unevaluable::Tolerance(error.clone()))?.clone();
+fn prepare_judge(
+    judge: Result<&Activity, &DeclarationError>,
+    value: &Value,
+) -> Result<Evaluation, ToleranceError> {
+    let mut judge = judge.map_err(Clone::clone)?.clone();
     match judge.arguments.get_mut("arguments") {
         Some(Value::Map(arguments)) => {
             arguments.insert("value".to_owned(), value.clone());
         }
-        Some(other) => {
-            let reason = format!("'{}' object does not support item assignment", other.python_type());
-            return Err(Unevaluable::Tolerance(reason));
-        }
-        None => return Err(Unevaluable::Tolerance("'arguments'".to_owned())),
+        Some(other) => return Err(ToleranceError::ArgumentsNotMapping(other.python_type())),
+        None => return Err(ToleranceError::MissingArguments),
     }
     Ok(Evaluation::Judge(Box::new(judge)))
 }

@@ -12,9 +12,9 @@ use serde_json::{Value as Json, json};
 use super::backup_entry::{
     self, BackupDefect, BackupEntry, Provenance, RestoreAction, SkipReason, TrialMark,
 };
-use super::deployment::{PlannedChange, ResolvedManifest};
 use super::error::Error;
 use super::manifest::{localise, remove_server_fields};
+use super::planned_change::{PlannedChange, ResolvedManifest};
 use super::readiness::Workload;
 use super::{leftovers, manifest_apply};
 use crate::error_code::message_chain;

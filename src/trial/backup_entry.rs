@@ -21,8 +21,8 @@ const SECRET_KEY: &str = "backup.json";
 const SECRET_NAME_PREFIX: &str = "kubectl-chaos-trial-";
 /// Annotation of objects of a trial: the digest of the backup.
 pub(super) const DIGEST_ANNOTATION: &str = "kubectl-chaos/backup-digest";
-/// Maximum size of an encoded backup; the API server accepts no larger Secret.
-const MAX_BYTES: usize = 2 * 1024 * 1024;
+/// Maximum size of an encoded backup, 2 MiB; the API server accepts no larger Secret.
+const MAX_BYTES: usize = 2_097_152;
 pub(super) const MAX_OBJECTS: usize = 1000;
 /// API groups whose objects grant permissions. Writing their label takes fewer permissions than they grant.
 const PERMISSION_GROUPS: [&str; 2] = ["rbac.authorization.k8s.io", "authorization.openshift.io"];
@@ -387,6 +387,21 @@ mod tests {
     }
 
     #[test]
+    fn limits_of_a_backup_are_inclusive() {
+        let entry = |number: usize| BackupEntry {
+            name: format!("settings-{number}"),
+            original: None,
+            uid: None,
+            ..settings()
+        };
+        let all: Vec<BackupEntry> = (0..MAX_OBJECTS).map(entry).collect();
+        assert_eq!(decode(&secret(&all)).unwrap().0.len(), MAX_OBJECTS);
+        let mut longest = secret(&[]);
+        longest["data"] = json!({"backup.json": "x".repeat(MAX_BYTES)});
+        assert_eq!(decode(&longest).map(drop).unwrap_err(), BackupDefect::Unparsable);
+    }
+
+    #[test]
     fn other_secrets_of_a_trial_are_not_backups() {
         assert!(is_backup(&secret(&[])));
         assert!(is_backup(&json!({"metadata": {"name": "x"}, "data": {"backup.json": ""}})));
@@ -395,7 +410,7 @@ mod tests {
 
     #[test]
     fn restore_action_depends_on_mark_and_provenance() {
-        let known = |group: &'static str, namespaced: bool| DiscoveredKind {
+        let kind_of = |group: &'static str, namespaced: bool| DiscoveredKind {
             resource: Resource {
                 group: group.into(),
                 version: "v1".into(),
@@ -405,51 +420,51 @@ mod tests {
             namespaced,
             deletable: true,
         };
-        let thing = known("", true);
+        let namespaced_kind = kind_of("", true);
         let (with, without) = (settings(), BackupEntry { original: None, uid: None, ..settings() });
-        let now = |uid: &str| Some(json!({"metadata": {"uid": uid}}));
+        let live = |uid: &str| Some(json!({"metadata": {"uid": uid}}));
         let check = |one: &BackupEntry,
-                     known: &DiscoveredKind,
-                     now: Option<Json>,
+                     kind: &DiscoveredKind,
+                     live: Option<Json>,
                      mark,
-                     belief,
+                     provenance,
                      expected: RestoreAction| {
-            let action = restore_action(one, known, now.as_ref(), mark, belief);
-            assert_eq!(action, expected, "{one:?} {now:?} {mark:?} {belief:?}");
+            let action = restore_action(one, kind, live.as_ref(), mark, provenance);
+            assert_eq!(action, expected, "{one:?} {live:?} {mark:?} {provenance:?}");
         };
         use Provenance::{Confirmed, Observed, Unverified};
         use TrialMark::{Other, Own};
         let skip = RestoreAction::Skip;
-        let cluster = known("", false);
-        for belief in [Unverified, Confirmed, Observed] {
-            check(&without, &thing, None, TrialMark::None, belief, RestoreAction::None);
-            check(&without, &thing, now("new"), Own, belief, RestoreAction::Delete);
-            check(&with, &thing, now("u"), Own, belief, RestoreAction::Restore);
-            check(&with, &thing, now("u"), TrialMark::None, belief, RestoreAction::None);
+        let cluster = kind_of("", false);
+        for provenance in [Unverified, Confirmed, Observed] {
+            check(&without, &namespaced_kind, None, TrialMark::None, provenance, RestoreAction::None);
+            check(&without, &namespaced_kind, live("new"), Own, provenance, RestoreAction::Delete);
+            check(&with, &namespaced_kind, live("u"), Own, provenance, RestoreAction::Restore);
+            check(&with, &namespaced_kind, live("u"), TrialMark::None, provenance, RestoreAction::None);
             for one in [&with, &without] {
-                check(one, &cluster, now("u"), Own, belief, skip(SkipReason::ClusterScoped));
-                check(one, &cluster, None, TrialMark::None, belief, skip(SkipReason::ClusterScoped));
+                check(one, &cluster, live("u"), Own, provenance, skip(SkipReason::ClusterScoped));
+                check(one, &cluster, None, TrialMark::None, provenance, skip(SkipReason::ClusterScoped));
             }
         }
-        for belief in [Unverified, Confirmed] {
+        for provenance in [Unverified, Confirmed] {
             for one in [&with, &without] {
                 let expected = skip(SkipReason::ReplacedByOther);
-                check(one, &thing, now("new"), TrialMark::None, belief, expected);
+                check(one, &namespaced_kind, live("new"), TrialMark::None, provenance, expected);
             }
         }
-        check(&without, &thing, now("new"), TrialMark::None, Observed, RestoreAction::None);
-        check(&with, &thing, now("new"), TrialMark::None, Observed, RestoreAction::None);
+        check(&without, &namespaced_kind, live("new"), TrialMark::None, Observed, RestoreAction::None);
+        check(&with, &namespaced_kind, live("new"), TrialMark::None, Observed, RestoreAction::None);
         for one in [&with, &without] {
-            check(one, &thing, now("u"), Other, Unverified, skip(SkipReason::BackupChanged));
-            check(one, &thing, now("u"), Other, Confirmed, skip(SkipReason::BackupChanged));
+            check(one, &namespaced_kind, live("u"), Other, Unverified, skip(SkipReason::BackupChanged));
+            check(one, &namespaced_kind, live("u"), Other, Confirmed, skip(SkipReason::BackupChanged));
         }
-        check(&with, &thing, None, TrialMark::None, Unverified, skip(SkipReason::Missing));
-        let role = known("rbac.authorization.k8s.io", true);
-        check(&with, &role, now("u"), Own, Unverified, skip(SkipReason::GrantsPermissions));
-        check(&without, &role, now("u"), Own, Unverified, RestoreAction::Delete);
-        for belief in [Confirmed, Observed] {
-            check(&with, &thing, None, TrialMark::None, belief, RestoreAction::Recreate);
-            check(&with, &role, now("u"), Own, belief, RestoreAction::Restore);
+        check(&with, &namespaced_kind, None, TrialMark::None, Unverified, skip(SkipReason::Missing));
+        let role = kind_of("rbac.authorization.k8s.io", true);
+        check(&with, &role, live("u"), Own, Unverified, skip(SkipReason::GrantsPermissions));
+        check(&without, &role, live("u"), Own, Unverified, RestoreAction::Delete);
+        for provenance in [Confirmed, Observed] {
+            check(&with, &namespaced_kind, None, TrialMark::None, provenance, RestoreAction::Recreate);
+            check(&with, &role, live("u"), Own, provenance, RestoreAction::Restore);
         }
     }
 

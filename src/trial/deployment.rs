@@ -16,6 +16,7 @@ use super::Backup;
 use super::error::Error;
 use super::manifest::{Manifest, localise};
 use super::manifest_apply::TRIAL_LABEL;
+use super::planned_change::{PlannedChange, ResolvedManifest};
 use super::readiness::Workload;
 use super::{leftovers, manifest_apply, readiness};
 use crate::error_code::message_chain;
@@ -23,19 +24,12 @@ use crate::k8s;
 use crate::k8s::{
     ClusterClient, DiscoveredKind, DiscoveredKinds, Metadata, MutationPlan, NAMESPACES, Resource, get_object,
 };
-use crate::mutation::{EffectState, StopToken, Target};
+use crate::mutation::{EffectState, StopToken};
 
 /// Interval between two checks of readiness or deletion.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Time allowed until a change is observed.
 const OBSERVE_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Manifest with the kind that the API server knows.
-#[derive(Clone, Debug)]
-pub struct ResolvedManifest {
-    pub kind: DiscoveredKind,
-    pub manifest: Manifest,
-}
 
 /// Cluster in which the runs of a trial take place.
 pub struct TrialCluster {
@@ -46,19 +40,6 @@ pub struct TrialCluster {
     in_flight: Arc<AsyncMutex<()>>,
     /// Stops the change in flight before its next operation.
     stop: Mutex<StopToken>,
-}
-
-/// Change that is planned and not applied; the caller records it first.
-pub struct PlannedChange(MutationPlan);
-
-impl PlannedChange {
-    pub(super) fn new(plan: MutationPlan) -> Self {
-        Self(plan)
-    }
-
-    pub fn targets(&self) -> Vec<Target> {
-        self.0.targets()
-    }
 }
 
 impl TrialCluster {
@@ -106,13 +87,13 @@ impl TrialCluster {
 
     /// Plans to create the namespace of a run.
     pub fn namespace_plan(&self, name: &str, arm: &str) -> PlannedChange {
-        PlannedChange(manifest_apply::plan_namespace(name, &self.trial, arm))
+        PlannedChange::new(manifest_apply::plan_namespace(name, &self.trial, arm))
     }
 
     /// Plans to apply manifests in a namespace.
     pub fn application_plan(resolved: &[&ResolvedManifest], namespace: &str) -> PlannedChange {
         let localised = |one: &&ResolvedManifest| (one.kind.clone(), localise(&one.manifest, namespace));
-        PlannedChange(manifest_apply::plan_apply(&resolved.iter().map(localised).collect::<Vec<_>>()))
+        PlannedChange::new(manifest_apply::plan_apply(&resolved.iter().map(localised).collect::<Vec<_>>()))
     }
 
     /// Plans to create cluster-scoped objects, labelled with the trial. Existing objects are refused.
@@ -132,14 +113,14 @@ impl TrialCluster {
             manifest_apply::mark(&mut object, "labels", TRIAL_LABEL, &self.trial);
             objects.push((one.kind.clone(), object));
         }
-        Ok(PlannedChange(manifest_apply::plan_apply(&objects)))
+        Ok(PlannedChange::new(manifest_apply::plan_apply(&objects)))
     }
 
     /// Applies a recorded change and waits until it is observed.
     ///
     /// Dropping the future does not cancel the request: [`Self::wait_for_inflight`] waits for it.
     pub async fn apply(&self, change: PlannedChange) -> Result<(), Error> {
-        let PlannedChange(plan) = change;
+        let plan = change.into_plan();
         if plan.operations.is_empty() {
             return Ok(());
         }
@@ -204,7 +185,7 @@ impl TrialCluster {
 
     /// Plans to delete objects, each with its UID as a precondition.
     pub fn deletion_plan(objects: &[(Resource, Metadata)]) -> PlannedChange {
-        PlannedChange(leftovers::plan_removal(objects))
+        PlannedChange::new(leftovers::plan_removal(objects))
     }
 
     /// Plans to delete namespaces.

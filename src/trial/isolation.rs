@@ -257,8 +257,8 @@ fn argument_namespaces(function: &Function, given: &Map, namespace: &str) -> Vec
             Some(value) => to_json(value),
             None => continue,
         };
-        if let Some(own) = body["metadata"]["namespace"].as_str() {
-            names.push(own.to_owned());
+        if let Some(namespace) = body["metadata"]["namespace"].as_str() {
+            names.push(namespace.to_owned());
         }
     }
     names

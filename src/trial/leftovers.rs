@@ -19,10 +19,10 @@ impl Metadata {
 }
 
 /// Plans to delete objects, each with its UID as a precondition.
-pub fn plan_removal(things: &[(Resource, Metadata)]) -> MutationPlan {
-    let operations = things.iter().map(|(resource, thing)| PlannedMutation {
+pub fn plan_removal(objects: &[(Resource, Metadata)]) -> MutationPlan {
+    let operations = objects.iter().map(|(resource, object)| PlannedMutation {
         on_error: ErrorPolicy::RaiseUnlessGone,
-        ..PlannedMutation::delete(resource, thing, None)
+        ..PlannedMutation::delete(resource, object, None)
     });
     MutationPlan::of(operations.collect(), MutationResponse::Null)
 }
@@ -74,9 +74,9 @@ pub(super) async fn list_labelled(
     trial: Option<&str>,
 ) -> Result<Vec<Metadata>, k8s::Error> {
     let labels = label(trial);
-    let things: Vec<PartialObject> =
+    let objects: Vec<PartialObject> =
         cluster.list(resource, namespace, &ObjectSelector::labels(Some(&labels)), true).await?;
-    Ok(things.into_iter().map(|thing| thing.metadata).collect())
+    Ok(objects.into_iter().map(|object| object.metadata).collect())
 }
 
 /// Lists labelled namespaces and cluster-scoped objects. Skips kinds that cannot be listed.
@@ -90,12 +90,12 @@ pub async fn list_leftovers(
         namespaces => namespaces?,
     };
     let mut found: Vec<_> = namespaces.into_iter().map(|one| (NAMESPACES, one)).collect();
-    for known in list_deletable_kinds(cluster).await? {
-        if known.namespaced || known.resource == NAMESPACES {
+    for kind in list_deletable_kinds(cluster).await? {
+        if kind.namespaced || kind.resource == NAMESPACES {
             continue;
         }
-        match list_labelled(cluster, &known.resource, None, trial).await {
-            Ok(things) => found.extend(things.into_iter().map(|thing| (known.resource.clone(), thing))),
+        match list_labelled(cluster, &kind.resource, None, trial).await {
+            Ok(objects) => found.extend(objects.into_iter().map(|object| (kind.resource.clone(), object))),
             Err(failure) if failure.status().is_some() => {}
             Err(failure) => return Err(failure),
         }

@@ -91,8 +91,9 @@ fn text(value: &Json) -> &str {
 pub fn modernise(manifest: &mut Manifest) -> Option<String> {
     let object = &mut manifest.object;
     let old = text(&object["apiVersion"]).to_owned();
-    let known = matches!(old.as_str(), "apps/v1beta1" | "apps/v1beta2" | "extensions/v1beta1");
-    if !known || !matches!(text(&object["kind"]), "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") {
+    let is_old = matches!(old.as_str(), "apps/v1beta1" | "apps/v1beta2" | "extensions/v1beta1");
+    if !is_old || !matches!(text(&object["kind"]), "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
+    {
         return None;
     }
     object["apiVersion"] = "apps/v1".into();
@@ -111,7 +112,7 @@ pub fn modernise(manifest: &mut Manifest) -> Option<String> {
 /// Removes fields that bind it to another place: its namespace, server fields, node ports and fixed addresses.
 pub fn localise(manifest: &Manifest, namespace: &str) -> Json {
     let mut object = manifest.object.clone();
-    let own = text(&object["metadata"]["namespace"]).to_owned();
+    let own_namespace = text(&object["metadata"]["namespace"]).to_owned();
     remove_server_fields(&mut object);
     if let Some(metadata) = object.get_mut("metadata").and_then(Json::as_object_mut) {
         metadata.insert("namespace".to_owned(), namespace.into());
@@ -125,7 +126,9 @@ pub fn localise(manifest: &Manifest, namespace: &str) -> Json {
             let subjects = object.get_mut("subjects").and_then(Json::as_array_mut);
             for subject in subjects.into_iter().flatten() {
                 let of = text(&subject["namespace"]);
-                if subject["kind"] == "ServiceAccount" && (of.is_empty() || of == own || own.is_empty()) {
+                if subject["kind"] == "ServiceAccount"
+                    && (of.is_empty() || of == own_namespace || own_namespace.is_empty())
+                {
                     subject["namespace"] = namespace.into();
                 }
             }
@@ -240,13 +243,13 @@ mod tests {
             {"apiVersion": "v1", "kind": "PodList", "items": [
                 {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}]}]}"#;
         check(list, &["ConfigMap", "Pod"]);
-        for (text, why) in [
+        for (text, reason) in [
             ("kind: Pod", "f: manifest without apiVersion or kind"),
             ("apiVersion: v1\nkind: Pod\nmetadata: {generateName: p-}", "f: Pod without metadata.name"),
             ("a: [", "cannot parse manifests in f: "),
         ] {
             let error = message_chain(&parse("f", text).unwrap_err());
-            assert!(error.contains(why), "{error}");
+            assert!(error.contains(reason), "{error}");
         }
     }
 
@@ -258,8 +261,8 @@ mod tests {
     fn deployment_of_removed_version_is_converted() {
         let mut old = manifest(json!({"apiVersion": "apps/v1beta1", "kind": "Deployment",
             "spec": {"template": {"metadata": {"labels": {"app": "web"}}}}}));
-        let said = modernise(&mut old).unwrap();
-        assert!(said.contains("apps/v1beta1 is no longer served"), "{said}");
+        let message = modernise(&mut old).unwrap();
+        assert!(message.contains("apps/v1beta1 is no longer served"), "{message}");
         assert_eq!(old.object["apiVersion"], "apps/v1");
         assert_eq!(old.object["spec"]["selector"], json!({"matchLabels": {"app": "web"}}));
         let mut new = manifest(json!({"apiVersion": "apps/v1", "kind": "Deployment"}));

@@ -39,21 +39,21 @@ pub(super) fn plan_namespace(name: &str, trial: &str, arm: &str) -> MutationPlan
 /// Plans server-side apply with `force`.
 pub(super) fn plan_apply(objects: &[(DiscoveredKind, Json)]) -> MutationPlan {
     MutationPlan::of(
-        objects.iter().map(|(known, object)| applied(known, object)).collect(),
+        objects.iter().map(|(kind, object)| applied(kind, object)).collect(),
         MutationResponse::Null,
     )
 }
 
-fn applied(known: &DiscoveredKind, object: &Json) -> PlannedMutation {
+fn applied(kind: &DiscoveredKind, object: &Json) -> PlannedMutation {
     let text = |key: &str| object["metadata"][key].as_str().map(str::to_owned);
-    let namespace = text("namespace").filter(|_| known.namespaced);
+    let namespace = text("namespace").filter(|_| kind.namespaced);
     let name = text("name").unwrap_or_default();
     let mut call =
-        ApiRequest::patch(&known.resource, namespace.as_deref(), &name, PatchFormat::Apply, object.clone());
+        ApiRequest::patch(&kind.resource, namespace.as_deref(), &name, PatchFormat::Apply, object.clone());
     call.query = vec![("fieldManager", MANAGER.to_owned()), ("force", "true".to_owned())];
     let target = Metadata { name, namespace, ..Metadata::default() };
     PlannedMutation {
-        target: target.target(&known.resource.kind),
+        target: target.target(&kind.resource.kind),
         call,
         expect: ExpectedState::Exists,
         on_error: ErrorPolicy::Raise,
@@ -63,8 +63,8 @@ fn applied(known: &DiscoveredKind, object: &Json) -> PlannedMutation {
 }
 
 /// Plans to replace an object with its original.
-pub(super) fn plan_restore(known: &DiscoveredKind, object: &Json) -> PlannedMutation {
-    let operation = applied(known, object);
+pub(super) fn plan_restore(kind: &DiscoveredKind, object: &Json) -> PlannedMutation {
+    let operation = applied(kind, object);
     let mut call = ApiRequest { method: http::Method::PUT, verb: "update", ..operation.call };
     call.query = vec![("fieldManager", MANAGER.to_owned())];
     call.body = Some((PatchFormat::Document, object.clone()));
@@ -72,10 +72,10 @@ pub(super) fn plan_restore(known: &DiscoveredKind, object: &Json) -> PlannedMuta
 }
 
 /// Plans to create a missing original.
-pub(super) fn plan_recreate(known: &DiscoveredKind, namespace: &str, object: &Json) -> PlannedMutation {
+pub(super) fn plan_recreate(kind: &DiscoveredKind, namespace: &str, object: &Json) -> PlannedMutation {
     PlannedMutation::create(
-        &known.resource,
-        known.namespaced.then_some(namespace),
+        &kind.resource,
+        kind.namespaced.then_some(namespace),
         object.clone(),
         ErrorPolicy::Raise,
     )

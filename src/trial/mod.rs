@@ -1,13 +1,14 @@
 //! Trials: the same experiment before and after a change, with a namespace for each run.
 //!
 //! ```text
-//!  manifest       parsed manifests, adapted to the namespace of a run
-//!  isolation      check of what an experiment reaches outside that namespace
-//!  schedule       order of the runs
-//!  backup         objects that a trial in place replaces, and their restoration
-//!  backup_entry   format of a backup, its trust, the action for each object
-//!  deployment     namespaces and objects of the runs: create, wait, delete
-//!  error          errors of these steps
+//!  manifest        parsed manifests, adapted to the namespace of a run
+//!  isolation       check of what an experiment reaches outside that namespace
+//!  schedule        order of the runs
+//!  planned_change  a change that is planned and not applied
+//!  backup          objects that a trial in place replaces, and their restoration
+//!  backup_entry    format of a backup, its trust, the action for each object
+//!  deployment      namespaces and objects of the runs: create, wait, delete
+//!  error           errors of these steps
 //! ```
 
 mod backup;
@@ -18,17 +19,19 @@ mod isolation;
 mod leftovers;
 pub mod manifest;
 mod manifest_apply;
+mod planned_change;
 mod readiness;
 mod schedule;
 
 pub use crate::arm::Arm;
 pub use backup::{Backup, BackupProof, InvalidBackup, RestorePlan};
 pub use backup_entry::RestoreAction;
-pub use deployment::{PlannedChange, ResolvedManifest, TrialCluster, replica_counts};
+pub use deployment::{TrialCluster, replica_counts};
 pub use error::Error;
 pub use isolation::{
     AllowedScopes, IsolationContext, IsolationViolation, ReachedScope, find_violations, list_activities,
 };
 pub use leftovers::{list_leftovers, list_trial_names, plan_removal};
+pub use planned_change::{PlannedChange, ResolvedManifest};
 pub use readiness::Workload;
 pub use schedule::schedule_runs;

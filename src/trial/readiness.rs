@@ -137,8 +137,8 @@ fn lacks_readiness(pod: &Json) -> Option<String> {
         let mut refused = conditions.filter(|one| one["type"] == "PodScheduled" && one["status"] == "False");
         refused.find_map(|one| one["message"].as_str())
     };
-    let why = waiting.or_else(scheduled).unwrap_or("not ready");
-    Some(why.to_owned())
+    let reason = waiting.or_else(scheduled).unwrap_or("not ready");
+    Some(reason.to_owned())
 }
 
 #[cfg(test)]
@@ -172,8 +172,8 @@ mod tests {
         let check = |lacks: fn(&Json) -> Option<String>, object: Json, expected: Option<&str>| {
             assert_eq!(lacks(&object).as_deref(), expected, "{object}");
         };
-        let deployment = |seen: i64, replicas: i64, updated: i64, available: i64| {
-            json!({"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": {"observedGeneration": seen,
+        let deployment = |observed: i64, replicas: i64, updated: i64, available: i64| {
+            json!({"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": {"observedGeneration": observed,
                 "replicas": replicas, "updatedReplicas": updated, "availableReplicas": available}})
         };
         check(lacks_replicas, deployment(2, 2, 2, 2), None);

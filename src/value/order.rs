@@ -7,18 +7,13 @@ use std::cmp::Ordering;
 use super::Value;
 
 /// Two values that Python cannot order, such as a string and a number.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'<=' not supported between instances of '{left}' and '{right}'")]
 pub struct Incomparable {
     /// The Python type of the left value.
     pub left: &'static str,
     /// The Python type of the right value.
     pub right: &'static str,
-}
-
-impl std::fmt::Display for Incomparable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "'<=' not supported between instances of '{}' and '{}'", self.left, self.right)
-    }
 }
 
 impl Value {

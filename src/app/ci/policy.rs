@@ -17,6 +17,10 @@ const COMMENT_EVENT: &str = "issue_comment";
 /// Prefix of the events whose file names the origin of a pull request.
 const PULL_REQUEST_PREFIX: &str = "pull_request";
 
+const FORK_HINT: &str =
+    "use a cluster created by this job, or --embedded; pull requests from forks allow no other";
+const TRUSTED_HINT: &str = "use a cluster created by this job or --embedded; only if this cluster is disposable: --allow-context NAME";
+
 /// Returns the allowed contexts, or refuses the event.
 pub(crate) fn check_event(
     reporter: &dyn Reporter,
@@ -50,37 +54,128 @@ fn privileged_event(job: &WorkflowJob) -> Option<String> {
     is_pull_request.then(|| format!("`{event}` of a pull request"))
 }
 
-/// Returns the contexts that a job may use.
+/// Returns the contexts that a job may use, and reports the warnings.
 pub(crate) fn context_allowlist(
     reporter: &dyn Reporter,
     job: &WorkflowJob,
     allowed: &[String],
 ) -> ContextAllowlist {
-    let event = job.event.as_deref().unwrap_or_default();
-    let is_untrusted = match &job.event_file {
-        None => event.starts_with(PULL_REQUEST_PREFIX),
-        Some(path) => match WorkflowEvent::read(path) {
-            Ok(file) => {
-                file.is_untrusted() || event.starts_with(PULL_REQUEST_PREFIX) && file.pull_request.is_none()
-            }
-            Err(error) => {
-                reporter.show(&ConsoleLine::note(LineLevel::Warning, message_chain(&error)));
-                true
-            }
-        },
-    };
-    let disposable = DISPOSABLE_CONTEXTS.map(str::to_owned).into_iter();
-    if is_untrusted {
-        if !allowed.is_empty() {
-            let text = "ignoring --allow-context: this may be a pull request from a fork";
-            reporter.show(&ConsoleLine::note(LineLevel::Warning, text));
-        }
-        let hint =
-            "use a cluster created by this job, or --embedded; pull requests from forks allow no other";
-        return ContextAllowlist::new(disposable, hint);
+    let AllowedContexts { allowlist, warnings } = AllowedContexts::of(job, allowed);
+    for text in warnings {
+        reporter.show(&ConsoleLine::note(LineLevel::Warning, text));
     }
-    let patterns = allowed.iter().filter(|pattern| !pattern.is_empty()).cloned();
-    let hint = "use a cluster created by this job or --embedded; only if this cluster is disposable: \
-                --allow-context NAME";
-    ContextAllowlist::new(disposable.chain(patterns), hint)
+    allowlist
+}
+
+/// Contexts that a job may use.
+#[derive(Debug, PartialEq, Eq)]
+struct AllowedContexts {
+    allowlist: ContextAllowlist,
+    warnings: Vec<String>,
+}
+
+impl AllowedContexts {
+    fn of(job: &WorkflowJob, allowed: &[String]) -> Self {
+        let mut warnings = Vec::new();
+        let event = job.event.as_deref().unwrap_or_default();
+        let is_untrusted = match &job.event_file {
+            None => event.starts_with(PULL_REQUEST_PREFIX),
+            Some(path) => match WorkflowEvent::read(path) {
+                Ok(file) => {
+                    file.is_untrusted()
+                        || event.starts_with(PULL_REQUEST_PREFIX) && file.pull_request.is_none()
+                }
+                Err(error) => {
+                    warnings.push(message_chain(&error));
+                    true
+                }
+            },
+        };
+        let disposable = DISPOSABLE_CONTEXTS.map(str::to_owned).into_iter();
+        if is_untrusted {
+            if !allowed.is_empty() {
+                warnings.push("ignoring --allow-context: this may be a pull request from a fork".to_owned());
+            }
+            let allowlist = ContextAllowlist::new(disposable, FORK_HINT);
+            return Self { allowlist, warnings };
+        }
+        let patterns = allowed.iter().filter(|pattern| !pattern.is_empty()).cloned();
+        Self { allowlist: ContextAllowlist::new(disposable.chain(patterns), TRUSTED_HINT), warnings }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value as Json, json};
+
+    /// Returns a job of an event, with this event file if it is not null.
+    fn job(event: &str, file: &Json) -> (WorkflowJob, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("event.json");
+        std::fs::write(&path, file.to_string()).unwrap();
+        let get = |name: &str| match name {
+            "GITHUB_EVENT_NAME" => Some(event.to_owned()),
+            "GITHUB_EVENT_PATH" if !file.is_null() => Some(path.display().to_string()),
+            _ => None,
+        };
+        (WorkflowJob::from_env(get).unwrap(), dir)
+    }
+
+    fn pull_request(head: &str) -> Json {
+        let end = |name: &str| json!({"ref": "main", "sha": "0", "repo": {"full_name": name}});
+        json!({"pull_request": {"number": 1, "head": end(head), "base": end("shop/web")}})
+    }
+
+    #[test]
+    fn event_with_base_permissions_is_refused_for_pull_request() {
+        let check = |event: &str, file: Json, expected: Option<&str>| {
+            let (job, _dir) = job(event, &file);
+            assert_eq!(privileged_event(&job).as_deref(), expected, "{event} {file}");
+        };
+        let comment = json!({"issue": {"pull_request": {}}});
+        check("pull_request_target", pull_request("shop/web"), Some("`pull_request_target`"));
+        check("workflow_run", json!({}), Some("`workflow_run`"));
+        for event in SAFE_EVENTS {
+            check(event, pull_request("fork/web"), None);
+        }
+        check("issue_comment", comment.clone(), Some("`issue_comment` of a pull request"));
+        check("issue_comment", json!({"issue": {}}), None);
+        // without a readable file, a comment may be on a pull request
+        check("issue_comment", Json::Null, Some("`issue_comment` of a pull request"));
+        check("issue_comment", json!("x"), Some("`issue_comment` of a pull request"));
+        check("push", Json::Null, None);
+        check("push", json!("x"), None);
+        check("new_event", pull_request("shop/web"), Some("`new_event` of a pull request"));
+        check("push", json!({}), None);
+        let no_event = WorkflowJob::from_env(|_| None).unwrap();
+        assert_eq!(privileged_event(&no_event), None);
+    }
+
+    #[test]
+    fn only_trusted_jobs_may_allow_contexts() {
+        let given = ["prod".to_owned(), String::new()];
+        let disposable = || DISPOSABLE_CONTEXTS.map(str::to_owned).into_iter();
+        let trusted = ContextAllowlist::new(disposable().chain(["prod".to_owned()]), TRUSTED_HINT);
+        let untrusted = ContextAllowlist::new(disposable(), FORK_HINT);
+        let ignored = "ignoring --allow-context: this may be a pull request from a fork";
+        let check = |event: &str, file: Json, expected: &ContextAllowlist, warnings: &[&str]| {
+            let (job, _dir) = job(event, &file);
+            let found = AllowedContexts::of(&job, &given);
+            assert_eq!(found.allowlist, *expected, "{event} {file}");
+            assert_eq!(found.warnings, warnings, "{event} {file}");
+        };
+        check("push", Json::Null, &trusted, &[]);
+        check("push", json!({}), &trusted, &[]);
+        check("pull_request", pull_request("shop/web"), &trusted, &[]);
+        check("pull_request", pull_request("fork/web"), &untrusted, &[ignored]);
+        check("pull_request", Json::Null, &untrusted, &[ignored]);
+        // an event file of another event
+        check("pull_request", json!({}), &untrusted, &[ignored]);
+        check("issue_comment", json!({"issue": {"pull_request": {}}}), &untrusted, &[ignored]);
+        let (unreadable, _dir) = job("push", &json!("x"));
+        let found = AllowedContexts::of(&unreadable, &[]);
+        assert_eq!(found.allowlist, untrusted);
+        assert!(found.warnings.len() == 1 && found.warnings[0].contains("event.json"), "{found:?}");
+    }
 }

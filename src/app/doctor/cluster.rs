@@ -8,12 +8,17 @@ use crate::config::ProcessEnv;
 use crate::error_code::{Coded as _, message_chain};
 use crate::k8s;
 use crate::k8s::{
-    ApiRequest, ClusterClient, ConnectionFlags, KubeconfigSource, NAMESPACES, connect, kubeconfigs,
+    ApiRequest, ClusterClient, ConnectFailure, ConnectionFlags, KubeconfigSource, NAMESPACES, connect,
+    kubeconfigs,
 };
 use crate::value::Map;
 
 /// Older servers are untested.
 const MIN_TESTED_MINOR: u32 = 20;
+
+const INVALID_CREDENTIALS: &str =
+    "log in again: the credentials were rejected; `kubectl config view --minify` shows the user";
+const PROXY_CREDENTIALS: &str = "the proxy requires authentication: use http://USER:PASSWORD@HOST:PORT";
 
 /// Checks the connection. Returns the results, and the cluster if it answers.
 pub(super) async fn check_cluster(
@@ -107,54 +112,38 @@ fn missing_cluster(error: &k8s::Error, has_files: bool) -> CheckResult {
 
 /// Reports that the cluster does not answer, or rejects the request.
 fn connection_error(error: &k8s::Error, environment: &ProcessEnv) -> CheckResult {
-    let hint = match error.tool_failure().and(error.hint()) {
-        Some(hint) => hint,
-        None => connection_hint(error.status(), &message_chain(error), environment),
-    };
+    let hint = connection_hint(error, environment);
     CheckResult { unreachable: true, ..CheckResult::error("cluster", message_chain(error), hint) }
 }
 
 /// Returns the hint for a connection error.
-fn connection_hint(code: Option<u16>, words: &str, environment: &ProcessEnv) -> String {
-    // the text before the cause has file and context names, which must not match
-    let cause = words.rsplit_once("): ").map_or(words, |(_, cause)| cause).to_lowercase();
-    let is = |patterns: &[&str]| patterns.iter().any(|pattern| cause.contains(pattern));
+fn connection_hint(error: &k8s::Error, environment: &ProcessEnv) -> String {
+    // a failure of this machine has a hint of its own
+    if let Some(hint) = error.tool_failure().and(error.hint()) {
+        return hint;
+    }
     let proxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
         .into_iter()
         .find(|name| environment.get(name).is_some_and(|value| !value.is_empty()));
-    match code {
-        Some(401) => {
-            return "log in again: the credentials were rejected; `kubectl config view --minify` shows the user"
-                .to_owned();
-        }
-        Some(403) => {
+    let hint = match error {
+        k8s::Error::Api(answer) if answer.code == 401 => return INVALID_CREDENTIALS.to_owned(),
+        k8s::Error::Api(answer) if answer.code == 403 => {
             return "authenticated but not authorized to read /version; check `kubectl auth whoami` and ask your \
                     administrator"
                 .to_owned();
         }
-        Some(407) => {
-            return "the proxy requires authentication: use http://USER:PASSWORD@HOST:PORT".to_owned();
+        k8s::Error::Api(answer) if answer.code == 407 => return PROXY_CREDENTIALS.to_owned(),
+        k8s::Error::Connect { failure: ConnectFailure::Refused, .. } => {
+            "nothing listens at this address: check that the cluster runs, and the server address in the kubeconfig"
         }
-        _ => {}
-    }
-    if is(&["tunnel", "proxy"]) {
-        let name = proxy.unwrap_or("proxy-url of the kubeconfig");
-        return format!(
-            "the proxy of {name} refuses the connection: check the proxy, or add the host of the cluster to \
-             NO_PROXY"
-        );
-    }
-    let hint = if is(&["dns error", "lookup address", "name or service not known", "nodename nor servname"]) {
-        "the server name cannot be resolved: check the VPN, and the server address in the kubeconfig"
-    } else if is(&["certificate", "unknownissuer", "tls", "handshake", "received corrupt message"]) {
-        "server certificate is not trusted: check certificate-authority(-data) in the kubeconfig, \
-         --certificate-authority and --tls-server-name; a TLS-intercepting proxy may be in between"
-    } else if is(&["connection refused"]) {
-        "nothing listens at this address: check that the cluster runs, and the server address in the kubeconfig"
-    } else if is(&["did not answer within", "timed out", "deadline", "unreachable"]) {
-        "no response: check the VPN, and the firewalls between this machine and the cluster"
-    } else {
-        "compare with the output of `kubectl version`"
+        k8s::Error::Connect { failure: ConnectFailure::Timeout, .. } | k8s::Error::Timeout { .. } => {
+            "no response: check the VPN, and the firewalls between this machine and the cluster"
+        }
+        k8s::Error::Tls { .. } => {
+            "server certificate is not trusted: check certificate-authority(-data) in the kubeconfig, \
+             --certificate-authority and --tls-server-name; a TLS-intercepting proxy may be in between"
+        }
+        _ => "compare with the output of `kubectl version`",
     };
     match proxy {
         Some(name) => {
@@ -185,13 +174,10 @@ async fn check_namespace(cluster: &ClusterClient) -> Option<CheckResult> {
             format!("namespace {name} does not exist"),
             format!("run: kubectl create namespace {name}, or select another one with -n"),
         )),
-        Some(401) => {
-            let hint = connection_hint(Some(401), "", &ProcessEnv::default());
-            Some(CheckResult {
-                unreachable: true,
-                ..CheckResult::error("credentials", message_chain(&error), hint)
-            })
-        }
+        Some(401) => Some(CheckResult {
+            unreachable: true,
+            ..CheckResult::error("credentials", message_chain(&error), INVALID_CREDENTIALS)
+        }),
         // working in a namespace does not require the permission to read it
         _ => None,
     }
@@ -200,37 +186,62 @@ async fn check_namespace(cluster: &ClusterClient) -> Option<CheckResult> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::k8s::{Endpoint, ProxyFailure};
 
     #[test]
     fn connection_errors_have_specific_hints() {
-        let check = |code: Option<u16>, words: &str, variables: &[(&str, &str)], expected: &[&str]| {
+        // the endpoint names what a search in the text would find
+        let endpoint = || Endpoint { address: "https://proxy:6443".into(), origin: "certificate".into() };
+        let check = |error: &k8s::Error, variables: &[(&str, &str)], expected: &[&str]| {
             let mut environment = ProcessEnv::default();
             for (name, value) in variables {
                 environment.set(name, value);
             }
-            let hint = connection_hint(code, words, &environment);
+            let hint = connection_hint(error, &environment);
             for text in expected {
-                assert!(hint.contains(text), "{text:?} is not in {hint:?} ({words})");
+                assert!(hint.contains(text), "{text:?} is not in {hint:?} ({error})");
             }
         };
-        let away =
-            |why: &str| format!("https://x:6443 cannot be reached (/proxy/certificate, context a): {why}");
-        check(Some(401), "", &[], &["log in again"]);
-        check(Some(403), "", &[], &["kubectl auth whoami"]);
-        check(None, &away("dns error: failed to lookup address information"), &[], &["VPN"]);
-        check(None, &away("invalid peer certificate: UnknownIssuer"), &[], &["certificate-authority"]);
-        check(None, &away("tcp connect error: Connection refused (os error 111)"), &[], &["nothing listens"]);
-        check(None, "https://x did not answer within 3 seconds (f)", &[], &["firewall"]);
+        let connect = |failure: ConnectFailure| k8s::Error::Connect {
+            endpoint: endpoint(),
+            failure,
+            source: k8s::Cause::of_text("tls handshake: connection refused"),
+        };
+        let answer = |code: u16| {
+            k8s::Error::Api(Box::new(k8s::ApiError {
+                code,
+                body: String::new(),
+                verb: "get",
+                resource: NAMESPACES,
+                namespace: None,
+            }))
+        };
+        check(&answer(401), &[], &["log in again"]);
+        check(&answer(403), &[], &["kubectl auth whoami"]);
+        check(&answer(407), &[], &["http://USER:PASSWORD@HOST:PORT"]);
+        check(&answer(500), &[], &["kubectl version"]);
+        check(&connect(ConnectFailure::Refused), &[], &["nothing listens"]);
+        check(&connect(ConnectFailure::Timeout), &[], &["firewall"]);
+        check(&connect(ConnectFailure::Other), &[], &["kubectl version"]);
+        let limit = std::time::Duration::from_secs(3);
+        check(&k8s::Error::Timeout { endpoint: endpoint(), limit }, &[], &["firewall"]);
+        let source = || k8s::Cause::of_text("x");
+        check(&k8s::Error::Tls { endpoint: endpoint(), source: source() }, &[], &["certificate-authority"]);
         let proxy = [("HTTPS_PROXY", "http://p")];
-        check(None, &away("tunnel error: unsuccessful"), &proxy, &["HTTPS_PROXY", "NO_PROXY"]);
-        check(None, &away("tunnel error: unsuccessful"), &[], &["proxy-url of the kubeconfig"]);
-        check(
-            None,
-            &away("Connection refused"),
-            &proxy,
-            &["nothing listens", "uses the proxy of HTTPS_PROXY"],
-        );
-        check(None, &away("something else"), &[], &["kubectl version"]);
+        check(&k8s::Error::Dns { endpoint: endpoint(), source: source() }, &[], &["VPN", "kubeconfig"]);
+        let by_proxy = |setting: &'static str, failure: ProxyFailure| k8s::Error::Proxy {
+            endpoint: endpoint(),
+            proxy: "http://p".to_owned(),
+            setting,
+            failure,
+            source: source(),
+        };
+        check(&by_proxy("HTTPS_PROXY", ProxyFailure::Other), &proxy, &["HTTPS_PROXY", "NO_PROXY"]);
+        check(&by_proxy("proxy-url", ProxyFailure::Other), &[], &["proxy-url of the cluster"]);
+        let unauthenticated = by_proxy("HTTPS_PROXY", ProxyFailure::Authentication);
+        check(&unauthenticated, &proxy, &["HTTPS_PROXY", "http://USER:PASSWORD@HOST:PORT"]);
+        let refused = connect(ConnectFailure::Refused);
+        check(&refused, &proxy, &["nothing listens", "uses the proxy of HTTPS_PROXY"]);
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub(super) fn collect_needed(
         let values = match resolve_configuration(declared, &run_context.variables.configuration, &get) {
             Ok(values) => values.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect(),
             Err(reason) => {
-                all.unknown.push(reason.clone());
+                all.unknown.push(reason.to_string());
                 Map::new()
             }
         };

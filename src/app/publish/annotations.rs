@@ -8,7 +8,7 @@ use crate::experiment::document::{SpannedKind, SpannedValue};
 use crate::github::WorkflowJob;
 use crate::github::workflow_command::{Annotation, AnnotationLevel};
 use crate::report::ReportSummary;
-use crate::report::summary::{ProbeCheckState, RunSummary, StepStatus};
+use crate::report::summary::{ProbeCheckState, RunSummary, StepStatus, shorten};
 
 /// Maximum number of annotations; one more counts the rest.
 const MAX_ANNOTATIONS: usize = 10;
@@ -59,19 +59,9 @@ impl ExperimentSource {
         let SpannedKind::List(items) = &list?.kind else { return None };
         let is_named = |node: &&SpannedValue| {
             let named = node.get("name").or_else(|| node.get("ref"));
-            named
-                .and_then(SpannedValue::as_text)
-                .is_some_and(|text| text == name || truncate_name(text) == name)
+            named.and_then(SpannedValue::as_text).is_some_and(|text| text == name || shorten(text) == name)
         };
         items.iter().find(is_named).map(|node| node.position.line)
-    }
-}
-
-/// Truncates a name as the summary does.
-fn truncate_name(text: &str) -> String {
-    match text.char_indices().nth(240) {
-        None => text.to_owned(),
-        Some((at, _)) => format!("{}…", &text[..at]),
     }
 }
 

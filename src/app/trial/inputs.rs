@@ -112,7 +112,11 @@ pub(super) fn check_isolation(
     let get = |key: &str| environment.get(key);
     let experiment = &inputs.experiment;
     let known = resolve_configuration(&experiment.configuration, &run_context.variables.configuration, &get);
-    let known: Map = known.map_err(invalid)?.into_iter().filter(|(_, entry)| !is_dynamic(entry)).collect();
+    let known: Map = known
+        .map_err(|error| invalid(error.to_string()))?
+        .into_iter()
+        .filter(|(_, entry)| !is_dynamic(entry))
+        .collect();
     let mut controls = run_context.settings.controls.clone();
     controls.extend(read_control_files(context, &request.control_files)?);
     let scope = Scope::new(known, Map::new());

@@ -94,11 +94,13 @@ pub(in crate::chaosk8s) fn is_log_time(text: &str) -> bool {
 pub(super) fn should_be_found(context: &FunctionContext) -> Result<Json> {
     let arguments = &context.arguments;
     let pattern = Pattern::compile(&arguments.required("pattern"))
-        .map_err(|error| Error::raise(PythonException::RegexError, error))?;
+        .map_err(|error| Error::raise(PythonException::RegexError, error.to_string()))?;
     let logs = arguments.value("value").as_map().filter(|logs| !logs.is_empty());
     let logs = logs.ok_or_else(|| Error::failed("no logs to search from"))?;
     let found = |log: &Value| {
-        pattern.search(&log.python_text()).map_err(|error| Error::raise(PythonException::RegexError, error))
+        pattern
+            .search(&log.python_text())
+            .map_err(|error| Error::raise(PythonException::RegexError, error.to_string()))
     };
     let found: Vec<bool> = logs.values().map(found).collect::<Result<_, _>>()?;
     let met = if arguments.flag("all_containers") { !found.contains(&false) } else { found.contains(&true) };

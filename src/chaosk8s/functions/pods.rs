@@ -88,13 +88,13 @@ pub(super) async fn chosen(context: &FunctionContext) -> Result<ChosenPods> {
     let mut candidates = living(context, labels.as_deref()).await?;
     let selected_by = context.described(labels.as_deref(), ("name pattern", pattern.as_deref()));
     if let Some(pattern) = pattern {
-        let pattern =
-            Pattern::compile(&pattern).map_err(|error| Error::raise(PythonException::RegexError, error))?;
+        let pattern = Pattern::compile(&pattern)
+            .map_err(|error| Error::raise(PythonException::RegexError, error.to_string()))?;
         let mut matching = Vec::new();
         for candidate in candidates {
             if pattern
                 .search(&candidate.name)
-                .map_err(|error| Error::raise(PythonException::RegexError, error))?
+                .map_err(|error| Error::raise(PythonException::RegexError, error.to_string()))?
             {
                 matching.push(candidate);
             }
@@ -142,8 +142,8 @@ async fn first_matching(
 ) -> Result<Vec<Metadata>> {
     let mut pods = living(context, labels).await?;
     if let Some(pattern) = pattern {
-        let pattern =
-            Pattern::compile(pattern).map_err(|error| Error::raise(PythonException::RegexError, error))?;
+        let pattern = Pattern::compile(pattern)
+            .map_err(|error| Error::raise(PythonException::RegexError, error.to_string()))?;
         pods.retain(|pod| pattern.search(&pod.name).unwrap_or(false));
     }
     pods.truncate(1);

@@ -22,9 +22,9 @@ impl Validator<'_> {
             let resolved =
                 resolve_configuration_entry(given.unwrap_or(&declaration), &|key| rules.environment(key));
             let at = child_pointer("/configuration", name);
-            if let Err(message) = resolved {
+            if let Err(error) = resolved {
                 let hint = format!("set the environment variable, add a default, or pass --var {name}=VALUE");
-                self.error(&entry.value, &at, message).hint = Some(hint);
+                self.error(&entry.value, &at, error.to_string()).hint = Some(hint);
             }
             if given.is_none() && is_dynamic(&declaration) {
                 self.check_activity(&entry.value, &at, activity::ActivityPosition::Configuration);

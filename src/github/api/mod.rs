@@ -6,7 +6,6 @@ mod link;
 mod refusal;
 mod retry;
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
@@ -15,10 +14,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use url::Url;
 
-use super::{Error, Repository};
-use crate::error_code::{Coded, ErrorCode, message_chain};
+use super::{Error, Repository, RequestError, RequestErrorKind};
 use crate::experiment::resolve::Verification;
 use crate::http_client::{self, ClientOptions, describe};
+use crate::text::truncate;
 use retry::{RetryBudget, RetryDecision};
 
 /// Version of the API.
@@ -34,6 +33,8 @@ const MAX_PAGES: usize = 100;
 const PER_PAGE: &str = "100";
 /// Maximum number of redirects of a request.
 const MAX_REDIRECTS: usize = 5;
+/// Maximum length of a message of GitHub, in characters.
+const MAX_MESSAGE_LENGTH: usize = 300;
 /// Replacement for the token in messages.
 const MASK: &str = "***";
 
@@ -46,102 +47,21 @@ pub struct GithubApi {
     retry_budget: RetryBudget,
 }
 
-/// Error of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestError {
-    pub method: String,
-    /// Path of the URL, without the query.
-    pub path: String,
-    pub kind: RequestErrorKind,
-    /// Message of GitHub; untrusted.
-    pub message: String,
+/// Error of one attempt to send a request.
+#[derive(Debug, thiserror::Error)]
+enum AttemptError {
+    #[error("{}", describe(.0))]
+    Unreachable(reqwest::Error),
+    #[error("response too large")]
+    ResponseTooLarge,
 }
 
-/// Kind of a request error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestErrorKind {
-    /// No connection, or the connection broke.
-    Unreachable,
-    /// Error status without a more specific kind.
-    Status(u16),
-    /// Status 403: the conversation of the pull request is locked.
-    Locked,
-    /// Rate limit exceeded for longer than the retry budget.
-    RateLimited,
-    /// Response that cannot be parsed, or is too large.
-    InvalidResponse,
-}
-
-impl RequestError {
-    pub fn status(&self) -> Option<u16> {
-        match self.kind {
-            RequestErrorKind::Status(status) => Some(status),
-            RequestErrorKind::Locked => Some(403),
-            _ => None,
+impl AttemptError {
+    fn kind(&self) -> RequestErrorKind {
+        match self {
+            Self::Unreachable(_) => RequestErrorKind::Unreachable,
+            Self::ResponseTooLarge => RequestErrorKind::InvalidResponse,
         }
-    }
-
-    /// Whether the request may have taken effect.
-    pub fn is_ambiguous(&self) -> bool {
-        match self.kind {
-            RequestErrorKind::Unreachable | RequestErrorKind::InvalidResponse => true,
-            RequestErrorKind::Status(status) => status >= 500,
-            RequestErrorKind::Locked | RequestErrorKind::RateLimited => false,
-        }
-    }
-}
-
-impl fmt::Display for RequestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: ", self.method, self.path)?;
-        match (self.kind, self.status()) {
-            (_, Some(status)) => {
-                let phrase = StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
-                write!(f, "{status} {}", phrase.unwrap_or_default())?;
-            }
-            (RequestErrorKind::Unreachable, _) => write!(f, "cannot reach GitHub")?,
-            (RequestErrorKind::RateLimited, _) => write!(f, "rate limit exceeded")?,
-            _ => write!(f, "invalid response")?,
-        }
-        if self.message.is_empty() { Ok(()) } else { write!(f, " ({})", self.message) }
-    }
-}
-
-impl std::error::Error for RequestError {}
-
-impl Coded for RequestError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode::GithubApi
-    }
-
-    fn hint(&self) -> Option<String> {
-        let hint = match self.kind {
-            RequestErrorKind::Status(401) => {
-                "pass a valid token in GITHUB_TOKEN; this one is invalid or expired"
-            }
-            RequestErrorKind::Locked => "unlock the conversation of the pull request",
-            RequestErrorKind::Status(403) => {
-                "grant `permissions: pull-requests: write`; for forks and Dependabot the token is always read-only: \
-                 publish with `on: workflow_run` (docs/github.md)"
-            }
-            RequestErrorKind::Status(404) => {
-                "check the pull-request number and that the token can read it (`permissions: pull-requests: write`)"
-            }
-            RequestErrorKind::Status(410) => "enable issues and comments for the repository",
-            RequestErrorKind::Status(422) if self.method == "GET" => return None,
-            RequestErrorKind::Status(422) => {
-                "check the reason that GitHub gives; the comment was also rejected when shortened"
-            }
-            RequestErrorKind::RateLimited => "run the job again later",
-            RequestErrorKind::Status(status) if status >= 500 => {
-                "run the job again later; GitHub has a problem"
-            }
-            RequestErrorKind::Unreachable => "check GITHUB_API_URL and the network of the runner",
-            RequestErrorKind::Status(_) | RequestErrorKind::InvalidResponse => {
-                "check that GITHUB_API_URL is the API of GitHub"
-            }
-        };
-        Some(hint.to_owned())
     }
 }
 
@@ -165,8 +85,7 @@ impl GithubApi {
             stay: true,
             ..ClientOptions::default()
         };
-        let client = http_client::build(verification, options)
-            .map_err(|error| Error::Client(message_chain(&error)))?;
+        let client = http_client::build(verification, options).map_err(Error::Client)?;
         Ok(Self {
             client,
             base: base.clone(),
@@ -258,7 +177,7 @@ impl GithubApi {
         message: &str,
     ) -> RequestError {
         let message = message.replace(&self.token, MASK);
-        let message = message.trim().chars().take(300).collect();
+        let message = truncate(message.trim(), MAX_MESSAGE_LENGTH);
         RequestError { method: method.to_string(), path: url.path().to_owned(), kind, message }
     }
 
@@ -287,14 +206,15 @@ impl GithubApi {
                 continue;
             }
             let (error, decision) = match answer {
-                Err((kind, message)) => {
+                Err(error) => {
+                    let kind = error.kind();
                     let wait = if is_idempotent && kind == RequestErrorKind::Unreachable {
                         self.retry_budget.backoff(attempts)
                     } else {
                         None
                     };
                     (
-                        self.request_error(method, &url, kind, &message),
+                        self.request_error(method, &url, kind, &error.to_string()),
                         wait.map_or(RetryDecision::GiveUp, RetryDecision::Wait),
                     )
                 }
@@ -318,14 +238,14 @@ impl GithubApi {
         method: &Method,
         url: &Url,
         body: Option<&Json>,
-    ) -> Result<(StatusCode, GithubResponse), (RequestErrorKind, String)> {
-        let broken = |error: reqwest::Error| (RequestErrorKind::Unreachable, describe(&error.without_url()));
-        let mut response = self.request(method, url, body).send().await.map_err(broken)?;
+    ) -> Result<(StatusCode, GithubResponse), AttemptError> {
+        let unreachable = |error: reqwest::Error| AttemptError::Unreachable(error.without_url());
+        let mut response = self.request(method, url, body).send().await.map_err(unreachable)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if bytes.len() + chunk.len() > MAX_BYTES {
-                return Err((RequestErrorKind::InvalidResponse, "response too large".to_owned()));
+                return Err(AttemptError::ResponseTooLarge);
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -359,9 +279,11 @@ fn redirect_target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Option
 fn error_message(body: &[u8]) -> String {
     let document: Option<Json> = serde_json::from_slice(body).ok();
     let message = document.as_ref().and_then(|document| document.get("message")?.as_str());
-    let text =
-        message.map_or_else(|| String::from_utf8_lossy(&body[..body.len().min(300)]).into(), str::to_owned);
-    text.chars().take(300).collect()
+    let text = message.map_or_else(
+        || String::from_utf8_lossy(&body[..body.len().min(4 * MAX_MESSAGE_LENGTH)]).into(),
+        str::to_owned,
+    );
+    truncate(&text, MAX_MESSAGE_LENGTH)
 }
 
 #[cfg(test)]
@@ -417,6 +339,6 @@ mod tests {
     fn error_message_is_found_and_truncated() {
         assert_eq!(error_message(br#"{"message": "no", "documentation_url": "u"}"#), "no");
         assert_eq!(error_message(b"<html>"), "<html>");
-        assert_eq!(error_message(&vec![b'x'; 10_000]).len(), 300);
+        assert_eq!(error_message(&vec![b'x'; 10_000]).chars().count(), MAX_MESSAGE_LENGTH + 1);
     }
 }

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-use super::RequestErrorKind;
+use crate::github::RequestErrorKind;
 
 /// Reason of a 403 that GitHub gives only in the text of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

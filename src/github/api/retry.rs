@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-use super::RequestErrorKind;
 use crate::clock::Timestamp;
+use crate::github::RequestErrorKind;
 
 const MAX_ATTEMPTS: u32 = 4;
 /// Total waiting time of a client.

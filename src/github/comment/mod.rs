@@ -159,21 +159,21 @@ pub async fn publish(
 async fn find_own(api: &GithubApi, target: &CommentTarget) -> Result<Vec<Comment>, RequestError> {
     let number = target.pull_request.to_string();
     let all: Vec<Comment> = api.get_all(&target.repository, &["issues", &number, "comments"], &[]).await?;
-    let mut ours: Vec<Comment> = all.into_iter().filter(|comment| comment.is_ours(target)).collect();
-    ours.sort_by_key(|comment| comment.id);
-    Ok(ours)
+    let mut comments: Vec<Comment> = all.into_iter().filter(|comment| comment.is_ours(target)).collect();
+    comments.sort_by_key(|comment| comment.id);
+    Ok(comments)
 }
 
 /// Whether a comment records a later run than this content.
 fn is_newer(comment: &Comment, content: &CommentContent) -> bool {
-    let known = comment.stamp().and_then(|stamp| stamp.run);
-    known.zip(content.stamp.run).is_some_and(|(known, ours)| known > ours)
+    let stamped = comment.stamp().and_then(|stamp| stamp.run);
+    stamped.zip(content.stamp.run).is_some_and(|(stamped, current)| stamped > current)
 }
 
 /// Whether a comment records the run of this content.
 fn is_of_the_same_run(comment: &Comment, content: &CommentContent) -> bool {
-    let known = comment.stamp().and_then(|stamp| stamp.run);
-    known.is_some() && known == content.stamp.run
+    let stamped = comment.stamp().and_then(|stamp| stamp.run);
+    stamped.is_some() && stamped == content.stamp.run
 }
 
 fn should_write(content: &CommentContent, existing: Option<&Comment>) -> bool {
@@ -269,10 +269,10 @@ mod tests {
                 String::new()
             }),
         );
-        let check = |ours: Option<WorkflowRunId>, expected: bool| {
+        let check = |current: Option<WorkflowRunId>, expected: bool| {
             let mut content = content(0, "x", CommentPolicy::Always, false);
-            content.stamp.run = ours;
-            assert_eq!(is_newer(&existing, &content), expected, "{ours:?}");
+            content.stamp.run = current;
+            assert_eq!(is_newer(&existing, &content), expected, "{current:?}");
         };
         check(Some(WorkflowRunId { id: 6, attempt: 9 }), true);
         check(Some(WorkflowRunId { id: 7, attempt: 1 }), false);

@@ -233,3 +233,109 @@ fn failed_rollback_counts_unless_the_fault_changed_nothing() {
         check(function(targets, provider, state), true, RunVerdict::RollbackIncomplete, incomplete);
     }
 }
+
+#[test]
+fn rollbacks_that_all_succeeded_are_complete() {
+    let both = |j: &mut Journal| {
+        j.rollbacks = vec![entry("action", Some("succeeded")), entry("action", Some("succeeded"))];
+    };
+    check(both, true, RunVerdict::Explored, "the run did not check a steady state");
+}
+
+#[test]
+fn interruption_without_reason_gets_a_default() {
+    let without = |j: &mut Journal| {
+        j.status = RunStatus::Interrupted.into();
+        j.interruption = Interruption::written(&Interrupt::control("guard", ""));
+    };
+    check(without, true, RunVerdict::Stopped, "the run was interrupted");
+}
+
+#[test]
+fn entries_that_explain_no_success_are_undecided() {
+    use RunVerdict::{Deviated, Held, Undecided};
+    let failed = |j: &mut Journal| j.status = RunStatus::Failed.into();
+    check(failed, true, Undecided, "the run failed, and its entries do not show why");
+    check(failed, false, Undecided, "the run failed, and its entries do not show why");
+    check(|j| j.status = Keyword::parse("new"), true, Undecided, "unknown status 'new'");
+    check(|j| j.deviated = true, true, Deviated, "the steady state was not met after the method");
+    let begun = HypothesisCheck { steady_state_met: None, probes: Vec::new() };
+    check(
+        |j| j.steady_states.after = Some(begun),
+        true,
+        Undecided,
+        "a check of the steady state is incomplete",
+    );
+    check(
+        |j| {
+            j.steady_states.after = Some(state(true, "succeeded"));
+            j.extension = None;
+        },
+        true,
+        Held,
+        "every check met the steady state; the journal does not record the effects of actions",
+    );
+}
+
+#[test]
+fn untrusted_journal_must_record_what_its_experiment_declares() {
+    use RunVerdict::{ActionNotConfirmed, Dry, Explored, Held, Undecided};
+    let check = |change: &dyn Fn(&mut Journal), complete: (RunVerdict, &str), strict: RunVerdict| {
+        let mut journal = journal();
+        journal.experiment =
+            Arc::new(json!({"method": [{"type": "action"}, {"type": "probe"}, {"type": "probe"}]}).into());
+        change(&mut journal);
+        let (verdict, reason) = judge(&journal, Strictness::Complete);
+        assert_eq!((verdict, reason.as_str()), complete);
+        assert_eq!(judge(&journal, Strictness::Strict).0, strict, "{reason}");
+    };
+    let met = "every check met the steady state";
+    let confirmed = |j: &mut Journal| with_effect(j, RunPhase::Method, EffectState::Confirmed);
+    let checked = |j: &mut Journal| {
+        confirmed(j);
+        j.steady_states.after = Some(state(true, "succeeded"));
+    };
+    check(&checked, (Held, met), Held);
+    check(&confirmed, (Explored, "the run did not check a steady state"), Explored);
+    check(&|_| {}, (Undecided, "only 0 of 1 actions were started"), Explored);
+    check(
+        &|j| j.run = vec![entry("probe", Some("succeeded"))],
+        (Undecided, "only 0 of 1 actions were started"),
+        Explored,
+    );
+    check(
+        &|j| {
+            confirmed(j);
+            j.steady_states.during = vec![state(true, "succeeded")];
+        },
+        (Undecided, "the steady state was not checked after the method"),
+        Held,
+    );
+    // an action without a recorded effect
+    check(
+        &|j| {
+            checked(j);
+            j.run.push(entry("action", Some("succeeded")));
+        },
+        (ActionNotConfirmed, "the effect of action 'x' is unknown"),
+        Held,
+    );
+    check(
+        &|j| {
+            checked(j);
+            j.extension.as_mut().unwrap().activities[0].effect = None;
+        },
+        (ActionNotConfirmed, "the effect of action 'x' is unknown"),
+        Held,
+    );
+    for dry in ["actions", "activities"] {
+        check(
+            &|j| {
+                j.experiment = Arc::new(json!({"dry": dry, "method": [{"type": "action"}]}).into());
+                j.run = vec![entry("action", Some("succeeded"))];
+            },
+            (Dry, "the run was dry and skipped activities"),
+            Dry,
+        );
+    }
+}

@@ -8,7 +8,7 @@ pub(super) const IN_CLUSTER: &str = "in-cluster";
 pub(super) const SERVER: &str = "server";
 
 /// Allowlist of context names.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContextAllowlist {
     allowed: Vec<String>,
     advice: String,

@@ -364,8 +364,8 @@ fn shorten_json(value: &Value, depth: usize) -> Value {
     }
 }
 
-/// Shortens a text.
-fn shorten(text: &str) -> String {
+/// Shortens a text of a journal.
+pub fn shorten(text: &str) -> String {
     truncate(text, MAX_TEXT)
 }
 

@@ -4,7 +4,7 @@ use super::call::PathFunction;
 
 /// An error of a JSON path: in its syntax, or in its evaluation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in crate::tolerance) enum JsonPathError {
+pub enum JsonPathError {
     #[error("unexpected {character:?} at character {position}{hint}")]
     UnexpectedCharacter { character: char, position: usize, hint: &'static str },
     /// An unexpected token, quoted; or the end of the path.

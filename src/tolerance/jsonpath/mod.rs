@@ -15,7 +15,7 @@ use jsonpath_rust::JsonPath as _;
 use crate::value::Value;
 
 pub(super) use correction::correct;
-pub(super) use error::JsonPathError;
+pub use error::JsonPathError;
 
 /// A parsed path.
 #[derive(Debug)]

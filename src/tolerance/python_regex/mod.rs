@@ -18,22 +18,32 @@ const MAX_REPEAT: u64 = 4_294_967_295;
 /// The maximum number of backtracking steps; Python has no limit.
 const BACKTRACK_LIMIT: usize = 5_000_000;
 
+/// Error of a pattern, or of the search for it.
+#[derive(Debug, thiserror::Error)]
+pub enum PatternError {
+    /// The syntax is wrong, in Python's words.
+    #[error("{0}")]
+    Syntax(String),
+    #[error("the pattern is too large or uses an unsupported feature: {0}")]
+    Unsupported(Box<fancy_regex::Error>),
+    #[error("the search was aborted: {0}")]
+    Aborted(Box<fancy_regex::Error>),
+}
+
 /// A compiled pattern.
 pub struct Pattern(Regex);
 
 impl Pattern {
     /// Compiles a pattern; an error has Python's message if Python has one.
-    pub fn compile(pattern: &str) -> Result<Self, String> {
-        let translated = translate(pattern)?;
+    pub fn compile(pattern: &str) -> Result<Self, PatternError> {
+        let translated = translate(pattern).map_err(PatternError::Syntax)?;
         let regex = RegexBuilder::new(&translated).backtrack_limit(BACKTRACK_LIMIT).build();
-        regex
-            .map(Self)
-            .map_err(|error| format!("the pattern is too large or uses an unsupported feature: {error}"))
+        regex.map(Self).map_err(|error| PatternError::Unsupported(Box::new(error)))
     }
 
     /// Returns whether the text contains a match.
-    pub fn search(&self, text: &str) -> Result<bool, String> {
-        self.0.is_match(text).map_err(|error| format!("the search was aborted: {error}"))
+    pub fn search(&self, text: &str) -> Result<bool, PatternError> {
+        self.0.is_match(text).map_err(|error| PatternError::Aborted(Box::new(error)))
     }
 }
 

@@ -7,7 +7,12 @@ fn patterns_match_like_python() {
     // each line was run through Python's re.search
     let check = |pattern: &str, text: &str, expected: bool| {
         let compiled = Pattern::compile(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
-        assert_eq!(compiled.search(text), Ok(expected), "{pattern:?} in {text:?} ({})", compiled.0.as_str());
+        assert_eq!(
+            compiled.search(text).unwrap(),
+            expected,
+            "{pattern:?} in {text:?} ({})",
+            compiled.0.as_str()
+        );
     };
     for (pattern, text, expected) in [
         ("[0-9]{4}", "build 1234 done", true),
@@ -80,7 +85,7 @@ fn patterns_match_like_python() {
 #[test]
 fn pattern_errors_match_python() {
     let check = |pattern: &str, expected: &str| {
-        assert_eq!(Pattern::compile(pattern).err().as_deref(), Some(expected), "{pattern}");
+        assert_eq!(Pattern::compile(pattern).err().unwrap().to_string(), expected, "{pattern}");
     };
     for (pattern, complaint) in [
         ("(", "missing ), unterminated subpattern"),
@@ -133,12 +138,12 @@ fn pattern_errors_match_python() {
     ] {
         check(pattern, complaint);
     }
-    assert!(Pattern::compile(&"(".repeat(10_000)).err().unwrap().contains("nested"));
+    assert!(Pattern::compile(&"(".repeat(10_000)).err().unwrap().to_string().contains("nested"));
 }
 
 #[test]
 fn endless_search_is_aborted() {
     let pattern = Pattern::compile("^(?:(a|aa)+)\\1b?$").unwrap();
     let text = "a".repeat(60) + "!";
-    assert!(pattern.search(&text).is_err_and(|e| e.contains("aborted")));
+    assert!(pattern.search(&text).is_err_and(|error| matches!(error, PatternError::Aborted(_))));
 }

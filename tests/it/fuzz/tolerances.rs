@@ -2,7 +2,7 @@
 
 use kubectl_chaos::experiment::Tolerance;
 use kubectl_chaos::substitution::Scope;
-use kubectl_chaos::tolerance::{Evaluation, InvalidTolerance, check_json_path, check_regex, evaluate};
+use kubectl_chaos::tolerance::{Evaluation, ToleranceError, check_json_path, check_regex, evaluate};
 use kubectl_chaos::value::{Map, Value, map};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -129,11 +129,11 @@ const PATH_SIGNS: [&str; 52] = [
 ];
 
 /// Evaluates without a scope.
-fn held(tolerance: &Value, value: &Value) -> Result<Evaluation, InvalidTolerance> {
+fn held(tolerance: &Value, value: &Value) -> Result<Evaluation, ToleranceError> {
     evaluate(&Tolerance::read(tolerance, "/tolerance"), value, &Scope::default())
 }
 
-fn met(evaluated: Result<Evaluation, InvalidTolerance>) -> Option<bool> {
+fn met(evaluated: Result<Evaluation, ToleranceError>) -> Option<bool> {
     match evaluated {
         Ok(Evaluation::Verdict(verdict)) => Some(verdict.met),
         Ok(Evaluation::Judge(_)) | Err(_) => None,
