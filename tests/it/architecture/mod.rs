@@ -148,6 +148,30 @@ fn only_cli_uses_clap_prints_and_knows_exit_codes() {
     }
 }
 
+/// Files that parse words: the command line, the arguments of a container, the flags before a word to complete.
+const PARSING_FILES: [&str; 4] = [
+    "src/cli/command_line.rs",
+    "src/cli/command_line/one_command.rs",
+    "src/cli/completion/dynamic.rs",
+    "src/cli/demo_app.rs",
+];
+
+#[test]
+fn commands_call_each_other_without_argument_lists() {
+    let parsing = Regex::new(r"\b(?:try_parse_from|parse_from|(?:try_)?get_matches\w*)\b").unwrap();
+    let files = files_below(&root().join("src"), &[".rs"]);
+    let parsing_files: BTreeSet<String> = files
+        .iter()
+        .filter(|path| parsing.is_match(code(path).as_str()).unwrap())
+        .map(|path| relative(path))
+        .collect();
+    assert_eq!(
+        parsing_files,
+        PARSING_FILES.map(str::to_owned).into(),
+        "call the use case of the other command in src/app"
+    );
+}
+
 #[test]
 fn kubernetes_client_knows_no_experiments() {
     // the client of the API can be used without the rest
