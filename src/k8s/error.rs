@@ -1,6 +1,7 @@
 //! Errors of the Kubernetes client.
 
 mod config;
+mod connect;
 mod dial;
 mod login;
 mod service;
@@ -15,12 +16,12 @@ use serde_json::Value as Json;
 
 use super::resource::Resource;
 use super::secrets::ConnectionSecrets;
-use super::transport::ConnectError;
 use crate::error_code::{Coded, ErrorCode, message_chain};
 use crate::http_client::{causes, describe};
 
 pub(super) use config::RefusedCluster;
-pub use config::{ConfigError, KubeconfigError, RefusedContext};
+pub use config::{ConfigError, KubeconfigError, Place, RefusedContext};
+pub(super) use connect::ConnectError;
 pub use dial::{DialError, DialErrorKind};
 pub use login::LoginError;
 pub use service::ServiceError;

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::kubeconfig_file::{Cluster, DataSource, User};
+use self::kubeconfig_file::{Cluster, DataSource, KubeconfigUser};
 use super::client::{ClusterClient, ConnectionInfo};
 use super::error::{ConfigError, Endpoint, Error, SettingsProblem};
 use super::login::Login;
@@ -35,8 +35,6 @@ use crate::value::{Map, Value};
 pub use context_allowlist::ContextAllowlist;
 
 pub use kubeconfig::{KubeconfigNames, KubeconfigSource, kubeconfigs};
-pub(super) use settings::ConnectionSettings;
-pub use yaml_node::Place;
 
 /// Default request timeout.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -102,7 +100,7 @@ impl EnvCredentials<'_> {
 #[derive(Default)]
 struct FoundConnection {
     cluster: Cluster,
-    user: User,
+    user: KubeconfigUser,
     /// The namespace of the context.
     namespace: Option<String>,
     /// The scheme of the token, if it is not `Bearer`.
@@ -163,14 +161,14 @@ pub async fn connect(
         .map_err(ConfigError::Refused)?;
     apply_flags(&mut found, flags)?;
     let known = Arc::new(ConnectionSecrets::default());
-    let settings = ConnectionSettings::new(&found, environment, flags.unattended, &known).map_err(
-        |problem| match &flags.server {
+    let settings = settings::check(&found, environment, flags.unattended, &known).map_err(|problem| {
+        match &flags.server {
             Some(server) if matches!(problem, SettingsProblem::InvalidServer(_)) && !server.is_empty() => {
                 ConfigError::InvalidServer { server: crate::http_client::shown(server) }
             }
             _ => ConfigError::Unusable { origin: found.source.clone(), source: Box::new(problem) },
-        },
-    )?;
+        }
+    })?;
     let address = settings.server.to_string().trim_end_matches('/').to_owned();
     let namespace = not_empty(flags.namespace.as_deref()).map(str::to_owned).or(found.namespace);
     let timeout = match flags.request_timeout {
