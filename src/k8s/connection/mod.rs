@@ -148,7 +148,7 @@ pub async fn connect(
 ) -> Result<ClusterClient, Error> {
     let keys = EnvCredentials { secrets, environment };
     let needs_user = !flags.impersonate_groups.is_empty()
-        || flags.impersonate_uid.is_some()
+        || not_empty(flags.impersonate_uid.as_deref()).is_some()
         || !flags.impersonate_extra.is_empty();
     if not_empty(flags.impersonate.as_deref()).is_none() && needs_user {
         return Err(ConfigError::NoUserToImpersonate.into());
@@ -310,7 +310,7 @@ fn apply_flags(found: &mut FoundConnection, flags: &ConnectionFlags) -> Result<(
     }
     if let Some(name) = not_empty(flags.impersonate.as_deref()) {
         user.impersonate = Some(name.to_owned());
-        user.impersonate_uid.clone_from(&flags.impersonate_uid);
+        user.impersonate_uid = not_empty(flags.impersonate_uid.as_deref()).map(str::to_owned);
         user.impersonate_groups.clone_from(&flags.impersonate_groups);
         user.impersonate_extra.clone_from(&flags.impersonate_extra);
     }
