@@ -128,6 +128,7 @@ impl FoundConnection {
 }
 
 /// Checks that the allowlist contains the cluster. An unknown cluster passes: connecting to it fails.
+#[allow(clippy::unused_async, reason = "connecting is part of asynchronous steps, and needs their runtime")]
 pub async fn permitted(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
@@ -141,6 +142,7 @@ pub async fn permitted(
 }
 
 /// Creates a client for the configured cluster. Sends nothing, and starts no login program.
+#[allow(clippy::unused_async, reason = "connecting is part of asynchronous steps, and needs their runtime")]
 pub async fn connect(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,

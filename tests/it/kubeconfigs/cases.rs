@@ -1,5 +1,7 @@
 //! The table.
 
+#![allow(clippy::too_many_lines, reason = "a table")]
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! The part of the table about servers: certificates, addresses, proxies.
 
+#![allow(clippy::too_many_lines, reason = "a table")]
+
 use serde_json::Value;
 
 use super::base::Base;
