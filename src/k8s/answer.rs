@@ -12,10 +12,9 @@ pub(super) fn explain_missing(resource: &Resource, body: &str) -> Option<String>
         return None;
     }
     let missing = format!("the API server has no {} in {}", resource.plural, resource.api_version());
-    Some(match resource.group == NETWORK_CHAOS.group {
-        true => format!("Chaos Mesh is not installed in the cluster: {missing}"),
-        false => missing,
-    })
+    let is_mesh = resource.group == NETWORK_CHAOS.group;
+    let prefix = if is_mesh { "Chaos Mesh is not installed in the cluster: " } else { "" };
+    Some(format!("{prefix}{missing}"))
 }
 
 /// Describes an answer that is not the expected JSON.

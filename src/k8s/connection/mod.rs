@@ -128,6 +128,7 @@ impl FoundConnection {
 }
 
 /// Checks that the allowlist contains the cluster. An unknown cluster passes: connecting to it fails.
+#[allow(clippy::unused_async, reason = "connecting is part of asynchronous steps, and needs their runtime")]
 pub async fn permitted(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
@@ -141,6 +142,7 @@ pub async fn permitted(
 }
 
 /// Creates a client for the configured cluster. Sends nothing, and starts no login program.
+#[allow(clippy::unused_async, reason = "connecting is part of asynchronous steps, and needs their runtime")]
 pub async fn connect(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
@@ -148,7 +150,7 @@ pub async fn connect(
 ) -> Result<ClusterClient, Error> {
     let keys = EnvCredentials { secrets, environment };
     let needs_user = !flags.impersonate_groups.is_empty()
-        || flags.impersonate_uid.is_some()
+        || not_empty(flags.impersonate_uid.as_deref()).is_some()
         || !flags.impersonate_extra.is_empty();
     if not_empty(flags.impersonate.as_deref()).is_none() && needs_user {
         return Err(ConfigError::NoUserToImpersonate.into());
@@ -310,7 +312,7 @@ fn apply_flags(found: &mut FoundConnection, flags: &ConnectionFlags) -> Result<(
     }
     if let Some(name) = not_empty(flags.impersonate.as_deref()) {
         user.impersonate = Some(name.to_owned());
-        user.impersonate_uid.clone_from(&flags.impersonate_uid);
+        user.impersonate_uid = not_empty(flags.impersonate_uid.as_deref()).map(str::to_owned);
         user.impersonate_groups.clone_from(&flags.impersonate_groups);
         user.impersonate_extra.clone_from(&flags.impersonate_extra);
     }

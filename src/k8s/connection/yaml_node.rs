@@ -238,10 +238,10 @@ impl YamlNode {
             NodeContent::Scalar { text, form: ScalarForm::Binary } => {
                 let once = decode_base64(text)?;
                 // the tag is one encoding, the field is another one; some tools write only the first
-                match once.starts_with(b"-----BEGIN") {
-                    true => Some(once),
-                    false => decode_base64(std::str::from_utf8(&once).ok()?),
+                if once.starts_with(b"-----BEGIN") {
+                    return Some(once);
                 }
+                decode_base64(std::str::from_utf8(&once).ok()?)
             }
             NodeContent::Scalar { text, .. } => decode_base64(text),
             _ => None,

@@ -13,6 +13,8 @@ use crate::harness::{Response, ServerCertificate, TlsServer};
 /// Material of the table.
 pub struct Base {
     folder: tempfile::TempDir,
+    /// The namespace of the service account. The token ends with it.
+    namespace: String,
     pub server: String,
     /// PEM texts of the cluster and its administrator.
     pub authority: String,
@@ -22,6 +24,13 @@ pub struct Base {
     pub token: String,
     pub proxy: ConnectProxy,
     pub servers: Vec<(ServerCertificate, TlsServer)>,
+}
+
+impl Drop for Base {
+    fn drop(&mut self) {
+        let words = ["delete", "namespace", &self.namespace, "--wait=false"];
+        drop(Command::new("kubectl").args(words).output());
+    }
 }
 
 impl Base {
@@ -49,7 +58,6 @@ impl Base {
         kubectl(&["create", "namespace", &namespace]);
         kubectl(&["create", "serviceaccount", "reader", "-n", &namespace]);
         let token = kubectl(&["create", "token", "reader", "-n", &namespace]);
-        kubectl(&["delete", "namespace", &namespace, "--wait=false"]);
         let answer = |_: &_| {
             let review = json!({"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1",
                 "gitVersion": "v1.36.0", "status": {"userInfo": {"username": "mock"}}});
@@ -58,6 +66,7 @@ impl Base {
         let servers = ServerCertificate::ALL.map(|kind| (kind, TlsServer::start_with(kind, answer)));
         let base = Self {
             folder: tempfile::tempdir().expect("a folder"),
+            namespace,
             server: config
                 .pointer("/clusters/0/cluster/server")
                 .and_then(Value::as_str)

@@ -1,9 +1,11 @@
 //! The part of the table about servers: certificates, addresses, proxies.
 
+#![allow(clippy::too_many_lines, reason = "a table")]
+
 use serde_json::Value;
 
 use super::base::Base;
-use super::cases::{Difference, Table};
+use super::cases::Table;
 use crate::harness::ServerCertificate;
 
 /// Certificate authorities and server certificates.
@@ -61,13 +63,11 @@ pub(super) fn authorities(table: &mut Table<'_>) {
             "authority data as folded text",
             &yaml(&format!(">-\n      {}", wrapped(64).replace('\n', "\n      "))),
         )
-        .differs(Difference::OnlyPlugin(
-            "folding makes spaces of line breaks, and the base64 of Go accepts only the latter",
-        ));
+        .differs("folding makes spaces of line breaks, and the base64 of Go accepts only the latter");
     table.text("authority data as !!binary of data", &yaml(&format!("!!binary {}", Base::data(&data))));
     table
         .text("authority data as !!binary of PEM", &yaml(&format!("!!binary {data}")))
-        .differs(Difference::OnlyPlugin("the tag already says that it is base64"));
+        .differs("the tag already says that it is base64");
     table.cluster("verification is switched off", set("insecure-skip-tls-verify", true.into()));
     table.cluster("verification is switched off by text", set("insecure-skip-tls-verify", "true".into()));
     table.cluster("authority, and verification is switched off", |cluster| {
@@ -124,7 +124,10 @@ pub(super) fn authorities(table: &mut Table<'_>) {
 pub(super) fn addresses(table: &mut Table<'_>) {
     let base = table.base;
     let plain = base.host_and_port().to_owned();
-    table.cluster("server without a scheme", |cluster| cluster["server"] = plain.clone().into());
+    let https = "the certificate authority means https; kubectl connects by http here, without credentials";
+    table
+        .cluster("server without a scheme", |cluster| cluster["server"] = plain.clone().into())
+        .differs(https);
     table.cluster("server in upper case", |cluster| cluster["server"] = format!("HTTPS://{plain}").into());
     table.cluster("server with a slash", |cluster| cluster["server"] = format!("https://{plain}/").into());
     table.cluster("server with a path that does not exist", |cluster| {
@@ -155,7 +158,8 @@ pub(super) fn addresses(table: &mut Table<'_>) {
         .flag(format!("--server={}", base.server));
     table
         .cluster("flag --server without a scheme", |cluster| cluster["server"] = "https://127.0.0.1:1".into())
-        .flag(format!("--server={plain}"));
+        .flag(format!("--server={plain}"))
+        .differs(https);
     table
         .cluster("flag --server discards tls-server-name", |cluster| {
             cluster["tls-server-name"] = "other.example".into()
@@ -177,7 +181,9 @@ pub(super) fn proxies(table: &mut Table<'_>) {
     table.cluster("proxy", of(&url));
     table.cluster("proxy with a password", of(&format!("http://me:s3cret@127.0.0.1:{port}")));
     table.cluster("proxy that does not answer", of("http://me:s3cret@127.0.0.1:1"));
-    table.cluster("proxy without a scheme", of(&format!("127.0.0.1:{port}")));
+    table
+        .cluster("proxy without a scheme", of(&format!("127.0.0.1:{port}")))
+        .differs("an address without a scheme is that of an HTTP proxy, as in HTTPS_PROXY");
     table.cluster("proxy with another scheme", of("ftp://me:s3cret@127.0.0.1:1"));
     table.cluster("proxy that is empty", of(""));
     table.cluster("proxy of SOCKS that does not answer", of("socks5://127.0.0.1:1"));
