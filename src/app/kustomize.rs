@@ -51,17 +51,17 @@ pub(crate) enum KustomizeError {
     #[error("refusing to fetch '{reference}' of kustomization {} from the network", dir.display())]
     Remote { dir: PathBuf, reference: String },
     #[error("cannot check kustomization {} for parts in the network", dir.display())]
-    Unchecked { dir: PathBuf, source: InspectionError },
+    Unchecked { dir: PathBuf, source: UncheckedKustomization },
 }
 
-/// The parts of a kustomization cannot be listed.
+/// Why it is unknown whether a kustomization has parts in the network.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum InspectionError {
+pub(crate) enum UncheckedKustomization {
     #[error(transparent)]
     Read(#[from] std::io::Error),
     #[error(transparent)]
-    Parse(#[from] serde_yaml::Error),
-    #[error("it has more than {MAX_DIRECTORIES} directories")]
+    Syntax(#[from] serde_yaml::Error),
+    #[error("more than {MAX_DIRECTORIES} directories")]
     TooManyDirectories,
 }
 
@@ -153,14 +153,14 @@ fn failure_message(stderr: &str) -> String {
     sanitize(&truncate_line(&without_credentials(&line), MAX_MESSAGE))
 }
 
-/// Returns a part of a kustomization, or of its bases, that is not on this machine.
-fn find_remote(dir: &Path, seen: &mut BTreeSet<PathBuf>) -> Result<Option<String>, InspectionError> {
+/// Returns a part of a kustomization, or of its bases, that is not on this machine. An error says why this is unknown.
+fn find_remote(dir: &Path, seen: &mut BTreeSet<PathBuf>) -> Result<Option<String>, UncheckedKustomization> {
     let real = dir.canonicalize()?;
     if !seen.insert(real) {
         return Ok(None);
     }
     if seen.len() > MAX_DIRECTORIES {
-        return Err(InspectionError::TooManyDirectories);
+        return Err(UncheckedKustomization::TooManyDirectories);
     }
     let Some(file) = FILE_NAMES.iter().map(|name| dir.join(name)).find(|file| file.is_file()) else {
         return Ok(None);
