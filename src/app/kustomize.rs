@@ -50,8 +50,19 @@ pub(crate) enum KustomizeError {
     Failed { dir: PathBuf, message: String },
     #[error("refusing to fetch '{reference}' of kustomization {} from the network", dir.display())]
     Remote { dir: PathBuf, reference: String },
-    #[error("cannot check kustomization {} for parts in the network: {reason}", dir.display())]
-    Unchecked { dir: PathBuf, reason: String },
+    #[error("cannot check kustomization {} for parts in the network", dir.display())]
+    Unchecked { dir: PathBuf, source: UncheckedKustomization },
+}
+
+/// Why it is unknown whether a kustomization has parts in the network.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UncheckedKustomization {
+    #[error(transparent)]
+    Read(#[from] std::io::Error),
+    #[error(transparent)]
+    Syntax(#[from] serde_yaml::Error),
+    #[error("more than {MAX_DIRECTORIES} directories")]
+    TooManyDirectories,
 }
 
 impl KustomizeError {
@@ -101,8 +112,8 @@ pub(crate) fn build(context: &AppContext, dir: &Path) -> Result<String, Kustomiz
             let text = format!("kustomization {}: fetching '{reference}' from the network", dir.display());
             context.reporter.show(&ConsoleLine::note(LineLevel::Warning, text));
         }
-        Err(reason) if is_restricted => {
-            return Err(KustomizeError::Unchecked { dir: dir.to_owned(), reason });
+        Err(source) if is_restricted => {
+            return Err(KustomizeError::Unchecked { dir: dir.to_owned(), source });
         }
         // kubectl reports it
         Err(_) => {}
@@ -143,20 +154,20 @@ fn failure_message(stderr: &str) -> String {
 }
 
 /// Returns a part of a kustomization, or of its bases, that is not on this machine. An error says why this is unknown.
-fn find_remote(dir: &Path, seen: &mut BTreeSet<PathBuf>) -> Result<Option<String>, String> {
-    let real = dir.canonicalize().map_err(|error| error.to_string())?;
+fn find_remote(dir: &Path, seen: &mut BTreeSet<PathBuf>) -> Result<Option<String>, UncheckedKustomization> {
+    let real = dir.canonicalize()?;
     if !seen.insert(real) {
         return Ok(None);
     }
     if seen.len() > MAX_DIRECTORIES {
-        return Err(format!("it has more than {MAX_DIRECTORIES} directories"));
+        return Err(UncheckedKustomization::TooManyDirectories);
     }
     let Some(file) = FILE_NAMES.iter().map(|name| dir.join(name)).find(|file| file.is_file()) else {
         return Ok(None);
     };
-    let text = std::fs::read_to_string(&file).map_err(|error| error.to_string())?;
+    let text = std::fs::read_to_string(&file)?;
     let text = text.trim_start_matches('\u{feff}');
-    let document: Json = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+    let document: Json = serde_yaml::from_str(text)?;
     let listed = LISTS.iter().flat_map(|list| document[list].as_array().into_iter().flatten());
     for entry in listed.filter_map(Json::as_str) {
         if is_remote(entry) {

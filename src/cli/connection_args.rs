@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::duration::parse_duration;
@@ -17,7 +18,7 @@ use crate::provider::ServiceAccess;
 #[command(next_help_heading = "Cluster options")]
 pub(super) struct ConnectionArgs {
     /// Path to the kubeconfig file
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_parser = any_path())]
     kubeconfig: Option<PathBuf>,
     /// Kubeconfig context to use
     #[arg(long, global = true, value_name = "NAME")]
@@ -56,16 +57,16 @@ pub(super) struct ConnectionArgs {
     #[arg(long, global = true)]
     insecure_skip_tls_verify: bool,
     /// Path to a cert file for the certificate authority
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "insecure_skip_tls_verify")]
+    #[arg(long, global = true, value_name = "FILE", value_parser = any_path(), conflicts_with = "insecure_skip_tls_verify")]
     certificate_authority: Option<PathBuf>,
     /// Server name for validation of the server certificate [default: the host name of the server]
     #[arg(long, global = true, value_name = "NAME")]
     tls_server_name: Option<String>,
     /// Path to a client certificate file for TLS
-    #[arg(long, global = true, value_name = "FILE", requires = "client_key")]
+    #[arg(long, global = true, value_name = "FILE", value_parser = any_path(), requires = "client_key")]
     client_certificate: Option<PathBuf>,
     /// Path to a client key file for TLS
-    #[arg(long, global = true, value_name = "FILE", requires = "client_certificate")]
+    #[arg(long, global = true, value_name = "FILE", value_parser = any_path(), requires = "client_certificate")]
     client_key: Option<PathBuf>,
     /// Accepted for compatibility with kubectl: there is no cache on disk
     #[arg(long, global = true, value_name = "DIR", hide = true)]
@@ -85,6 +86,11 @@ pub(super) struct ConnectionArgs {
     /// Seed for random choices, to repeat a run
     #[arg(long, global = true, value_name = "NUMBER", value_parser = integer_in(0..=u64::MAX))]
     seed: Option<u64>,
+}
+
+/// Parses a path that may be empty: an empty flag is the same as an absent one, as in kubectl.
+fn any_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// Route to Services.

@@ -59,12 +59,6 @@ impl ProcessEnv {
         self.variables.retain(|name, _| !is_withheld(&name.to_string_lossy()));
         self
     }
-
-    /// Returns the names of the withheld variables of this process, for processes that other libraries start.
-    pub fn withheld_of_process() -> Vec<String> {
-        let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
-        names.filter(|name| is_withheld(name)).collect()
-    }
 }
 
 /// Whether a variable is withheld. Some systems ignore the case of names.

@@ -22,6 +22,13 @@ impl InterruptLog {
         self.raised.send_modify(|raised| raised.push(interrupt));
     }
 
+    /// Adds a failure of this program, unless there is one: the first decides, and every sample may report one.
+    pub fn raise_once(&self, interrupt: Interrupt) {
+        if self.find(0, Interrupt::aborts).is_none() {
+            self.raise(interrupt);
+        }
+    }
+
     /// Returns the interrupt with the highest priority; among equals, the first.
     pub fn worst(&self) -> Option<Interrupt> {
         let raised = self.raised.borrow();

@@ -130,7 +130,7 @@ impl InterruptHandle {
 
     /// Aborts the run, because this program or its connection failed. Rollbacks run.
     pub fn abort(&self, code: ErrorCode, name: &str, reason: &str) {
-        self.board.raise(Interrupt::tool_failure(code, name, reason));
+        self.board.raise_once(Interrupt::tool_failure(code, name, reason));
     }
 
     /// Waits for a signal, and returns it. Returns immediately if one arrived already.
@@ -334,7 +334,7 @@ impl Engine {
         let redact = |text: &str| self.redactor.redact_text(text).into_owned();
         let (name, reason) = (redact(name), redact(reason));
         let reason = format!("'{name}': {reason}");
-        self.board.raise(Interrupt::tool_failure(code, name, reason));
+        self.board.raise_once(Interrupt::tool_failure(code, name, reason));
     }
 
     /// Waits until every effect was observed or its timeout expired.

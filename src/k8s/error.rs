@@ -2,6 +2,7 @@
 
 mod config;
 mod connect;
+mod connect_failure;
 mod dial;
 mod login;
 mod service;
@@ -16,13 +17,13 @@ use serde_json::Value as Json;
 
 use super::resource::Resource;
 use super::secrets::ConnectionSecrets;
-use super::transport::ConnectError;
 use crate::error_code::{Coded, ErrorCode, message_chain};
 use crate::http_client::{causes, describe};
 
 pub(super) use config::RefusedCluster;
-pub use config::{ConfigError, KubeconfigError, RefusedContext};
-pub use connect::{ConnectFailure, ProxyFailure};
+pub use config::{ConfigError, KubeconfigError, Place, RefusedContext};
+pub(super) use connect::ConnectError;
+pub use connect_failure::{ConnectFailure, ProxyFailure};
 pub use dial::{DialError, DialErrorKind};
 pub use login::LoginError;
 pub use service::ServiceError;

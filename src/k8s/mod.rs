@@ -13,6 +13,7 @@
 //!
 //! It knows neither experiments nor trials.
 
+mod answer;
 mod client;
 mod connection;
 mod discovery;
@@ -29,13 +30,12 @@ mod warnings;
 
 pub use client::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat};
 pub use connection::{
-    ConnectionFlags, ContextAllowlist, KubeconfigNames, KubeconfigSource, Place, connect, kubeconfigs,
-    permitted,
+    ConnectionFlags, ContextAllowlist, KubeconfigNames, KubeconfigSource, connect, kubeconfigs, permitted,
 };
 pub use discovery::{DiscoveredKind, DiscoveredKinds, get_object, list_deletable_kinds, list_namespaces};
 pub use error::{
     ApiError, Cause, ConfigError, ConnectFailure, DialError, DialErrorKind, Endpoint, Error, KubeconfigError,
-    LoginError, ProxyFailure, RefusedContext, ServiceError, SettingsProblem,
+    LoginError, Place, ProxyFailure, RefusedContext, ServiceError, SettingsProblem,
 };
 pub use metadata::{Metadata, PartialObject};
 pub use mutation::{

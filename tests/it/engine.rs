@@ -291,7 +291,8 @@ async fn panic_in_sampled_probe_aborts_the_run() {
             (RunVerdict::Aborted, Some("internal.panic")),
             "{panic}"
         );
-        assert_eq!(run.applied.last().map(String::as_str), Some("undo more"), "{panic}");
+        // sampling goes on until the run is over
+        assert!(run.applied.contains(&"undo more".to_owned()), "{panic}: {:?}", run.applied);
     }
 }
 

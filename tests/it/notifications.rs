@@ -62,10 +62,11 @@ fn deviating() -> Value {
 /// An experiment whose run is aborted.
 fn aborted() -> Value {
     let provider = json!({"type": "http", "url": nowhere(), "timeout": "${soon}"});
-    // a variable is resolved when it is used
+    // the value of a probe is unknown to validation
     with(
         good(),
-        &json!({"configuration": {"soon": "soon"}, "method": [{"type": "probe", "name": "ask", "provider": provider}]}),
+        &json!({"configuration": {"soon": {"type": "probe", "name": "soon", "provider": process("echo soon")}},
+            "method": [{"type": "probe", "name": "ask", "provider": provider}]}),
     )
 }
 

@@ -192,11 +192,18 @@ impl Validator<'_> {
 
     /// Warns about keys of the format that have no effect at this place.
     fn warn_without_effect(&mut self, node: &SpannedValue, at: &str, place: ActivityPosition) {
+        // with `--strict=false` only the steady state is judged, as in the Chaos Toolkit
+        let is_judged = place == ActivityPosition::Method
+            && self.rules.strict()
+            && node.get("type").and_then(SpannedValue::as_text) == Some("probe");
         let hint = match place {
             ActivityPosition::Method | ActivityPosition::Rollbacks
-                if node.get("tolerance").is_some_and(|t| !t.is_null()) =>
+                if !is_judged && node.get("tolerance").is_some_and(|t| !t.is_null()) =>
             {
-                Some(("tolerance", "tolerances apply only in the steady-state-hypothesis"))
+                Some((
+                    "tolerance",
+                    "tolerances apply to probes of the steady-state-hypothesis and of the method",
+                ))
             }
             ActivityPosition::Hypothesis if node.get("background").is_some_and(SpannedValue::is_truthy) => {
                 Some(("background", "probes of the hypothesis run in sequence"))

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::kubeconfig_file::{Cluster, DataSource, User};
+use super::kubeconfig_file::{Cluster, DataSource, KubeconfigUser};
 use super::{ConfigError, ConnectionFlags, EnvCredentials, FoundConnection, not_empty};
 use crate::config::ProcessEnv;
 
@@ -40,8 +40,8 @@ pub(super) fn from_pod(environment: &ProcessEnv) -> Result<FoundConnection, Conf
             authority: DataSource { data: None, file: Some(file("ca.crt")) },
             ..Cluster::default()
         },
-        user: User { token_file: Some(file("token")), ..User::default() },
-        namespace: Some(variable("POD_NAMESPACE").unwrap_or(namespace)),
+        user: KubeconfigUser { token_file: Some(file("token")), ..KubeconfigUser::default() },
+        namespace: Some(variable("POD_NAMESPACE").unwrap_or_else(|| namespace.trim().to_owned())),
         source: "the service account of this Pod".to_owned(),
         inside: true,
         ..FoundConnection::default()
@@ -68,11 +68,11 @@ pub(super) fn from_keys(flags: &ConnectionFlags, keys: &EnvCredentials<'_>) -> O
             authority: if verify { path("KUBERNETES_CA_CERT_FILE") } else { DataSource::default() },
             ..Cluster::default()
         },
-        user: User {
+        user: KubeconfigUser {
             token,
             certificate: source("KUBERNETES_CERT_FILE"),
             key: source("KUBERNETES_KEY_FILE"),
-            ..User::default()
+            ..KubeconfigUser::default()
         },
         token_scheme: key("KUBERNETES_API_KEY_PREFIX"),
         source: if by_flag { "--server" } else { "the KUBERNETES_* variables" }.to_owned(),

@@ -15,7 +15,7 @@ pub(super) struct Kubeconfig {
     pub(super) current_context: Option<String>,
     pub(super) contexts: Vec<(String, Context)>,
     pub(super) clusters: Vec<(String, Cluster)>,
-    pub(super) users: Vec<(String, User)>,
+    pub(super) users: Vec<(String, KubeconfigUser)>,
 }
 
 #[derive(Clone, Default)]
@@ -37,7 +37,7 @@ pub(super) struct Cluster {
 }
 
 #[derive(Clone, Default)]
-pub(super) struct User {
+pub(super) struct KubeconfigUser {
     pub(super) token: Option<String>,
     pub(super) token_file: Option<PathBuf>,
     pub(super) username: Option<String>,
@@ -266,7 +266,7 @@ impl Reader<'_> {
         })
     }
 
-    fn user(&self, entry: &Mapping<'_>) -> Result<User, KubeconfigError> {
+    fn user(&self, entry: &Mapping<'_>) -> Result<KubeconfigUser, KubeconfigError> {
         let mut extra = Vec::new();
         if let Some(attributes) = entry.mapping("as-user-extra")? {
             for (key, _) in attributes.node.as_map().unwrap_or_default() {
@@ -278,7 +278,7 @@ impl Reader<'_> {
             let name = provider.text("name")?.unwrap_or_default();
             Ok::<_, KubeconfigError>(AuthProvider { name, id_token: id_token.flatten() })
         });
-        Ok(User {
+        Ok(KubeconfigUser {
             token: entry.text("token")?,
             token_file: self.file(entry, "tokenFile")?,
             username: entry.text("username")?,

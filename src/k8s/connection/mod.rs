@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::kubeconfig_file::{Cluster, DataSource, User};
+use self::kubeconfig_file::{Cluster, DataSource, KubeconfigUser};
 use super::client::{ClusterClient, ConnectionInfo};
 use super::error::{ConfigError, Endpoint, Error, SettingsProblem};
 use super::login::Login;
@@ -35,8 +35,6 @@ use crate::value::{Map, Value};
 pub use context_allowlist::ContextAllowlist;
 
 pub use kubeconfig::{KubeconfigNames, KubeconfigSource, kubeconfigs};
-pub(super) use settings::ConnectionSettings;
-pub use yaml_node::Place;
 
 /// Default request timeout.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -102,7 +100,7 @@ impl EnvCredentials<'_> {
 #[derive(Default)]
 struct FoundConnection {
     cluster: Cluster,
-    user: User,
+    user: KubeconfigUser,
     /// The namespace of the context.
     namespace: Option<String>,
     /// The scheme of the token, if it is not `Bearer`.
@@ -130,6 +128,7 @@ impl FoundConnection {
 }
 
 /// Checks that the allowlist contains the cluster. An unknown cluster passes: connecting to it fails.
+#[allow(clippy::unused_async, reason = "connecting is part of asynchronous steps, and needs their runtime")]
 pub async fn permitted(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
@@ -143,6 +142,7 @@ pub async fn permitted(
 }
 
 /// Creates a client for the configured cluster. Sends nothing, and starts no login program.
+#[allow(clippy::unused_async, reason = "connecting is part of asynchronous steps, and needs their runtime")]
 pub async fn connect(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
@@ -150,7 +150,7 @@ pub async fn connect(
 ) -> Result<ClusterClient, Error> {
     let keys = EnvCredentials { secrets, environment };
     let needs_user = !flags.impersonate_groups.is_empty()
-        || flags.impersonate_uid.is_some()
+        || not_empty(flags.impersonate_uid.as_deref()).is_some()
         || !flags.impersonate_extra.is_empty();
     if not_empty(flags.impersonate.as_deref()).is_none() && needs_user {
         return Err(ConfigError::NoUserToImpersonate.into());
@@ -163,14 +163,14 @@ pub async fn connect(
         .map_err(ConfigError::Refused)?;
     apply_flags(&mut found, flags)?;
     let known = Arc::new(ConnectionSecrets::default());
-    let settings = ConnectionSettings::new(&found, environment, flags.unattended, &known).map_err(
-        |problem| match &flags.server {
+    let settings = settings::check(&found, environment, flags.unattended, &known).map_err(|problem| {
+        match &flags.server {
             Some(server) if matches!(problem, SettingsProblem::InvalidServer(_)) && !server.is_empty() => {
                 ConfigError::InvalidServer { server: crate::http_client::shown(server) }
             }
             _ => ConfigError::Unusable { origin: found.source.clone(), source: Box::new(problem) },
-        },
-    )?;
+        }
+    })?;
     let address = settings.server.to_string().trim_end_matches('/').to_owned();
     let namespace = not_empty(flags.namespace.as_deref()).map(str::to_owned).or(found.namespace);
     let timeout = match flags.request_timeout {
@@ -312,7 +312,7 @@ fn apply_flags(found: &mut FoundConnection, flags: &ConnectionFlags) -> Result<(
     }
     if let Some(name) = not_empty(flags.impersonate.as_deref()) {
         user.impersonate = Some(name.to_owned());
-        user.impersonate_uid.clone_from(&flags.impersonate_uid);
+        user.impersonate_uid = not_empty(flags.impersonate_uid.as_deref()).map(str::to_owned);
         user.impersonate_groups.clone_from(&flags.impersonate_groups);
         user.impersonate_extra.clone_from(&flags.impersonate_extra);
     }

@@ -8,63 +8,50 @@ use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
 use super::FoundConnection;
-use super::kubeconfig_file::{Cluster, DataSource, ExecPlugin, User};
+use super::kubeconfig_file::{Cluster, DataSource, ExecPlugin, KubeconfigUser};
 use crate::config::ProcessEnv;
 use crate::http_client::{ProxyAddress, TrustedCertificates, parse_certificates, proxy_for};
 use crate::k8s::error::{Cause, SettingsProblem as Problem};
 use crate::k8s::login::{ClientIdentity, LoginMethod, LoginProgram, basic_authorization, load_identity};
 use crate::k8s::secrets::ConnectionSecrets;
+use crate::k8s::transport::TransportSettings;
 
-/// Settings of a client.
-pub(in crate::k8s) struct ConnectionSettings {
-    pub(in crate::k8s) server: Url,
-    pub(in crate::k8s) trusted: TrustedCertificates,
-    /// The name in the certificate of the server.
-    pub(in crate::k8s) server_name: Option<ServerName<'static>>,
-    pub(in crate::k8s) identity: Option<ClientIdentity>,
-    pub(in crate::k8s) login: LoginMethod,
-    pub(in crate::k8s) headers: HeaderMap,
-    pub(in crate::k8s) proxy: Option<ProxyAddress>,
-}
-
-impl ConnectionSettings {
-    /// Checks the connection. Adds its credentials to the secrets.
-    pub(super) fn new(
-        found: &FoundConnection,
-        environment: &ProcessEnv,
-        unattended: bool,
-        secrets: &ConnectionSecrets,
-    ) -> Result<Self, Problem> {
-        let FoundConnection { cluster, user, .. } = found;
-        secrets.add(credentials(cluster, user));
-        let with_tls = cluster.insecure || !cluster.authority.is_empty() || !user.certificate.is_empty();
-        let text = cluster.server.as_deref().ok_or(Problem::NoServer)?;
-        let mut server = server_url(text, with_tls)
-            .ok_or_else(|| Problem::InvalidServer(crate::http_client::shown(text)))?;
-        let of_address = take_userinfo(&mut server);
-        check_login(user)?;
-        let trusted = trusted(cluster, found.inside, secrets)?;
-        let login = match of_address {
-            Some(authorization) if !has_login(user) => LoginMethod::Fixed(authorization),
-            _ => login(found, environment, unattended)?,
-        };
-        let name = cluster.tls_server_name.clone();
-        let server_name =
-            name.map(|name| ServerName::try_from(name.clone()).map_err(|_| Problem::InvalidServerName(name)));
-        Ok(Self {
-            proxy: proxy(cluster, &server, environment)?,
-            server,
-            trusted,
-            server_name: server_name.transpose()?,
-            identity: identity(user, secrets)?,
-            login,
-            headers: impersonation(user)?,
-        })
-    }
+/// Checks the connection. Adds its credentials to the secrets.
+pub(super) fn check(
+    found: &FoundConnection,
+    environment: &ProcessEnv,
+    unattended: bool,
+    secrets: &ConnectionSecrets,
+) -> Result<TransportSettings, Problem> {
+    let FoundConnection { cluster, user, .. } = found;
+    secrets.add(credentials(cluster, user));
+    let with_tls = cluster.insecure || !cluster.authority.is_empty() || !user.certificate.is_empty();
+    let text = cluster.server.as_deref().ok_or(Problem::NoServer)?;
+    let mut server =
+        server_url(text, with_tls).ok_or_else(|| Problem::InvalidServer(crate::http_client::shown(text)))?;
+    let of_address = take_userinfo(&mut server);
+    check_login(user)?;
+    let trusted = trusted(cluster, found.inside, secrets)?;
+    let login = match of_address {
+        Some(authorization) if !has_login(user) => LoginMethod::Fixed(authorization),
+        _ => login(found, environment, unattended)?,
+    };
+    let name = cluster.tls_server_name.clone();
+    let server_name =
+        name.map(|name| ServerName::try_from(name.clone()).map_err(|_| Problem::InvalidServerName(name)));
+    Ok(TransportSettings {
+        proxy: proxy(cluster, &server, environment)?,
+        server,
+        trusted,
+        server_name: server_name.transpose()?,
+        identity: identity(user, secrets)?,
+        login,
+        headers: impersonation(user)?,
+    })
 }
 
 /// Returns everything in the settings that may be secret.
-fn credentials(cluster: &Cluster, user: &User) -> Vec<String> {
+fn credentials(cluster: &Cluster, user: &KubeconfigUser) -> Vec<String> {
     use base64::Engine as _;
     let encode = |bytes: &[u8]| base64::prelude::BASE64_STANDARD.encode(bytes);
     let mut found: Vec<String> = [&user.token, &user.password].into_iter().flatten().cloned().collect();
@@ -116,7 +103,7 @@ fn plugin_secrets(plugin: &ExecPlugin) -> Vec<String> {
 
 /// Whether a value is an ordinary word, such as `get-token`. Masking it would make a message unreadable.
 fn is_plain(value: &str) -> bool {
-    value.len() < 8 || value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    value.len() < 4 || value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
 }
 
 fn is_secret_name(name: &str) -> bool {
@@ -154,7 +141,7 @@ fn take_userinfo(url: &mut Url) -> Option<HeaderValue> {
     basic_authorization(&name, &password)
 }
 
-fn has_login(user: &User) -> bool {
+fn has_login(user: &KubeconfigUser) -> bool {
     user.token.is_some()
         || user.token_file.is_some()
         || user.username.is_some()
@@ -164,7 +151,7 @@ fn has_login(user: &User) -> bool {
 }
 
 /// Refuses contradictions, as kubectl does.
-fn check_login(user: &User) -> Result<(), Problem> {
+fn check_login(user: &KubeconfigUser) -> Result<(), Problem> {
     if user.token.is_some() && (user.username.is_some() || user.password.is_some()) {
         return Err(Problem::TwoLogins("a token", "a password"));
     }
@@ -214,7 +201,7 @@ fn trusted(
 }
 
 /// Returns the client certificate.
-fn identity(user: &User, secrets: &ConnectionSecrets) -> Result<Option<ClientIdentity>, Problem> {
+fn identity(user: &KubeconfigUser, secrets: &ConnectionSecrets) -> Result<Option<ClientIdentity>, Problem> {
     let Some(certificate) = read(&user.certificate, "client-certificate")? else { return Ok(None) };
     let key = read(&user.key, "client-key")?.ok_or(Problem::NoKey)?;
     secrets.add([String::from_utf8_lossy(&key).into_owned()]);
@@ -325,7 +312,7 @@ fn describe(cluster: &Cluster) -> Result<serde_json::Value, Problem> {
 }
 
 /// Returns the headers of impersonation.
-fn impersonation(user: &User) -> Result<HeaderMap, Problem> {
+fn impersonation(user: &KubeconfigUser) -> Result<HeaderMap, Problem> {
     // as Go escapes them: what a header name cannot have, and the percent sign
     const ESCAPED: AsciiSet = NON_ALPHANUMERIC
         .remove(b'!')

@@ -9,16 +9,11 @@ use base64::Engine as _;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Number, Value as Json};
 
+use crate::k8s::error::Place;
+
 /// Limits of a kubeconfig, counting each use of an alias.
 const MAX_NODES: usize = 200_000;
 const MAX_DEPTH: usize = 100;
-
-/// Place in a file, counted from one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    pub line: usize,
-    pub column: usize,
-}
 
 /// Why a text is not accepted as YAML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,10 +238,10 @@ impl YamlNode {
             NodeContent::Scalar { text, form: ScalarForm::Binary } => {
                 let once = decode_base64(text)?;
                 // the tag is one encoding, the field is another one; some tools write only the first
-                match once.starts_with(b"-----BEGIN") {
-                    true => Some(once),
-                    false => decode_base64(std::str::from_utf8(&once).ok()?),
+                if once.starts_with(b"-----BEGIN") {
+                    return Some(once);
                 }
+                decode_base64(std::str::from_utf8(&once).ok()?)
             }
             NodeContent::Scalar { text, .. } => decode_base64(text),
             _ => None,
@@ -356,7 +351,7 @@ mod tests {
             let error = read(text).err().unwrap_or_else(|| panic!("{text}"));
             assert_eq!((error.at.line, error.at.column), (line, column), "{text}: {error:?}");
         };
-        check("users:\n- user: {token: s3cret", 2, 25);
+        check("users:\n- user: {token: s3cret", 2, 23);
         check("a: b: c", 1, 5);
         check("token: &a [*a]", 1, 12);
         check("a: *b", 1, 4);

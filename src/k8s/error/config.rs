@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use super::settings::SettingsProblem;
 use crate::error_code::ErrorCode;
-use crate::k8s::connection::Place;
 
 /// Error of a kubeconfig, a flag or a variable that describes the connection. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +39,13 @@ pub enum ConfigError {
     Unusable { origin: String, source: Box<SettingsProblem> },
     #[error(transparent)]
     Refused(#[from] RefusedContext),
+}
+
+/// Place in a file, counted from one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
 }
 
 /// Why a kubeconfig file cannot be used. It has the place, and no text of the file: the file contains credentials.

@@ -20,27 +20,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use super::TransportOptions;
+use super::{TransportOptions, TransportSettings};
 use crate::http_client::{BoxError, ProxyAddress, server_verifier};
-use crate::k8s::connection::ConnectionSettings;
-use crate::k8s::error::{Cause, SettingsProblem};
+use crate::k8s::error::{Cause, ConnectError, SettingsProblem};
 use crate::k8s::login::{IdentityResolver, basic_authorization};
-
-/// Why no connection was made.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::k8s) enum ConnectError {
-    #[error("the host is unknown")]
-    Dns(#[source] BoxError),
-    #[error("no connection")]
-    Tcp(#[source] BoxError),
-    /// The proxy did not connect, or could not be reached.
-    #[error("no connection by the proxy {proxy} ({origin})")]
-    Proxy { proxy: String, origin: &'static str, source: BoxError },
-    #[error("the TLS handshake failed")]
-    Tls(#[source] io::Error),
-    #[error("no connection within {} seconds", .0.as_secs_f64())]
-    Timeout(Duration),
-}
 
 /// Host that cannot be resolved.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +65,7 @@ pub(super) struct Connector {
 
 impl Connector {
     pub(super) fn new(
-        settings: ConnectionSettings,
+        settings: TransportSettings,
         options: &TransportOptions,
     ) -> Result<Self, SettingsProblem> {
         let cannot = |error: &(dyn std::error::Error + 'static)| {

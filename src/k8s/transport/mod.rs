@@ -14,15 +14,28 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use kube::client::Body;
+use rustls::pki_types::ServerName;
 use tower_service::Service;
+use url::Url;
 
-use super::connection::ConnectionSettings;
 use super::error::{Endpoint, Error, SettingsProblem};
-use super::login::Login;
+use super::login::{ClientIdentity, Login, LoginMethod};
 use super::secrets::ConnectionSecrets;
 use super::warnings::WarningHandler;
-pub(super) use connector::ConnectError;
+use crate::http_client::{ProxyAddress, TrustedCertificates};
 use connector::Connector;
+
+/// Checked settings of a connection.
+pub(super) struct TransportSettings {
+    pub(super) server: Url,
+    pub(super) trusted: TrustedCertificates,
+    /// The name in the certificate of the server.
+    pub(super) server_name: Option<ServerName<'static>>,
+    pub(super) identity: Option<ClientIdentity>,
+    pub(super) login: LoginMethod,
+    pub(super) headers: HeaderMap,
+    pub(super) proxy: Option<ProxyAddress>,
+}
 
 /// What the transport needs beside the settings.
 pub(super) struct TransportOptions {
@@ -52,7 +65,7 @@ struct TransportState {
 
 impl ApiTransport {
     pub(super) fn new(
-        settings: ConnectionSettings,
+        settings: TransportSettings,
         options: TransportOptions,
     ) -> Result<Self, SettingsProblem> {
         let address: Uri = settings

@@ -165,3 +165,204 @@ fn chaos_toolkit_keys_configure_cluster() {
     assert_eq!(bearer(requests.last().unwrap()), Some("Token hidden"));
     assert!(!chaos.read("journal.json").contains("hidden"));
 }
+
+#[test]
+fn token_with_line_break_is_trimmed() {
+    let check = |user: Value, flags: &[&str], variable: Option<&str>| {
+        let (server, chaos) = (server(), Chaos::new());
+        let config = kubeconfig(&chaos, &server.url(""), &user);
+        let (chaos, config) = match variable {
+            Some(key) => (
+                Chaos::new().env("KUBERNETES_HOST", server.url("")).env("KUBERNETES_API_KEY", key),
+                Vec::new(),
+            ),
+            None => (chaos, vec!["--kubeconfig", config.as_str()]),
+        };
+        let request = counted(&chaos, &server, &[&config, flags].concat());
+        assert_eq!(bearer(&request), Some("Bearer mine"), "{user} {flags:?}");
+    };
+    for end in ["\n", "\r\n", " \n"] {
+        let token = format!("mine{end}");
+        check(json!({"token": token}), &[], None);
+        check(json!({"token": "other"}), &["--token", &token], None);
+        check(json!({}), &[], Some(&token));
+    }
+    // a line break inside is refused before the run
+    let chaos = Chaos::new();
+    let config = kubeconfig(&chaos, "http://127.0.0.1:1", &json!({"token": "a\nb"}));
+    let finished = chaos.experiment(&count(), ["--kubeconfig", &config]).exits(4);
+    assert!(
+        finished.stderr.contains("the token has characters that an HTTP header cannot have"),
+        "{finished:?}"
+    );
+}
+
+#[test]
+fn server_flag_needs_no_scheme() {
+    let (server, chaos) = (server(), Chaos::new());
+    let config = kubeconfig(&chaos, "http://127.0.0.1:1", &json!({"token": "t"}));
+    let address = server.url("").replace("http://", "");
+    counted(&chaos, &server, &["--kubeconfig", &config, "--server", &address]);
+    for invalid in ["ftp://h", "http://", "h/path", "a b"] {
+        let given = ["--kubeconfig", &config, "--server", invalid];
+        chaos.experiment(&count(), given).exits(4).says(&format!("invalid --server '{invalid}'"));
+    }
+}
+
+#[test]
+fn empty_flags_are_absent() {
+    let (server, chaos) = (server(), Chaos::new());
+    let config = kubeconfig(&chaos, &server.url(""), &json!({"token": "t"}));
+    let chaos = chaos.env("KUBECONFIG", config);
+    let names = [
+        "kubeconfig",
+        "context",
+        "cluster",
+        "user",
+        "namespace",
+        "server",
+        "token",
+        "as",
+        "as-uid",
+        "certificate-authority",
+        "client-certificate",
+        "client-key",
+        "tls-server-name",
+    ];
+    let flags: Vec<String> = names.iter().map(|name| format!("--{name}=")).collect();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let request = counted(&chaos, &server, &flags);
+    assert!(request.path.starts_with("/api/v1/namespaces/shop/pods?"), "{}", request.path);
+    assert_eq!(bearer(&request), Some("Bearer t"));
+    assert_eq!(request.header("impersonate-user"), None);
+}
+
+#[test]
+fn version_is_not_needed() {
+    let server = Server::start(|request| match request.path.as_str() {
+        path if path.contains("/pods") => Response::json(&super::pods(&["a", "b"])),
+        _ => crate::harness::refused(403, "forbidden", &Value::Null),
+    });
+    let chaos = Chaos::new();
+    let config = kubeconfig(&chaos, &server.url(""), &json!({"token": "t"}));
+    counted(&chaos, &server, &["--kubeconfig", &config]);
+    assert_eq!(chaos.journal()["kubectl-chaos"]["cluster"]["version"], "unknown");
+}
+
+#[test]
+fn login_page_is_named_with_its_address() {
+    let server = Server::start(|_| Response::new(200, "text/html", "<html>sign in</html>"));
+    let chaos = Chaos::new();
+    let config = kubeconfig(&chaos, &server.url(""), &json!({"token": "t"}));
+    let finished = chaos.experiment(&count(), ["--kubeconfig", &config]).exits(4);
+    let expected = format!("{} (", server.url(""));
+    assert!(finished.stderr.contains(&expected), "{}", finished.stderr);
+    finished.says("did not answer as an API server: expected JSON, not an HTML page");
+}
+
+#[test]
+fn failures_of_this_side_are_named() {
+    let check = |cluster: Value, user: Value, variable: Option<(&str, &str)>, expected: &[&str]| {
+        let mut chaos = Chaos::new();
+        if let Some((name, value)) = variable {
+            chaos = chaos.env(name, value);
+        }
+        let config = json!({"current-context": "one", "clusters": [{"name": "c", "cluster": cluster}],
+            "users": [{"name": "u", "user": user}],
+            "contexts": [{"name": "one", "context": {"cluster": "c", "user": "u"}}]});
+        let path = chaos.write("config", config.to_string()).display().to_string();
+        let finished = chaos.experiment(&count(), ["--kubeconfig", &path]).exits(4);
+        for text in expected {
+            assert!(finished.stderr.contains(text), "{text:?} is not in\n{}", finished.stderr);
+        }
+    };
+    let server = || json!({"server": "https://api.invalid:6443"});
+    let user = || json!({"token": "t"});
+    check(server(), user(), None, &["cannot resolve the host of https://api.invalid:6443 ("]);
+    let closed = "by the proxy http://127.0.0.1:1";
+    let proxy = Some(("HTTPS_PROXY", "http://me:pw@127.0.0.1:1"));
+    check(server(), user(), proxy, &[closed, "(HTTPS_PROXY): ", "check the proxy in HTTPS_PROXY"]);
+    let own = json!({"server": "https://api.invalid:6443", "proxy-url": "http://127.0.0.1:1"});
+    check(own, user(), None, &[closed, "(proxy-url): ", "check the proxy-url of the cluster"]);
+    let senseless = Some(("HTTPS_PROXY", "ftp://proxy"));
+    check(server(), user(), senseless, &["invalid proxy 'ftp://proxy' in HTTPS_PROXY"]);
+    let gcp = json!({"auth-provider": {"name": "gcp"}});
+    let expected =
+        ["auth-provider 'gcp' cannot be used: Kubernetes 1.26 removed it", "gke-gcloud-auth-plugin"];
+    check(server(), gcp, None, &expected);
+}
+
+#[test]
+fn broken_kubeconfig_is_named_by_its_place() {
+    let check = |text: &str, expected: &str| {
+        let chaos = Chaos::new();
+        let path = chaos.write("config", text).display().to_string();
+        let finished = chaos.experiment(&count(), ["--kubeconfig", &path]).exits(4);
+        assert!(finished.stderr.contains(&format!("{path}: {expected}")), "{}", finished.stderr);
+        assert!(!finished.stderr.contains("s3cret"), "{}", finished.stderr);
+    };
+    check("users:\n- name: u\n  user:\n    token: s3cret: s3cret\n", "line 4, column 18: invalid YAML");
+    check(
+        "users:\n- name: u\n  user:\n    token: [s3cret]\n",
+        "line 4, column 12: users[0].user.token: expected a text",
+    );
+}
+
+#[test]
+fn warnings_of_the_server_are_shown_once() {
+    let server = Server::start(|request| {
+        let pods = request.path.contains("/pods");
+        let answer = if pods { super::pods(&["a", "b"]) } else { json!({"gitVersion": "v1.36.0"}) };
+        let warning = "299 - \"v1 Pods is deprecated\", 299 - \"unknown field \\\"x\\\"\"";
+        let headers = [("Content-Type", "application/json"), ("Warning", warning)];
+        Response::with(200, &headers[..if pods { 2 } else { 1 }], &answer.to_string())
+    });
+    let chaos = Chaos::new();
+    let config = kubeconfig(&chaos, &server.url(""), &json!({"token": "t"}));
+    let look = function("probe", "pod.probes", "count_pods", &json!({"label_selector": "app=web"}));
+    let finished = chaos.experiment(&experiment(&json!([look, look])), ["--kubeconfig", &config]).exits(0);
+    for text in ["the API server warns: v1 Pods is deprecated", "the API server warns: unknown field \"x\""] {
+        assert_eq!(finished.stderr.matches(text).count(), 1, "{}", finished.stderr);
+    }
+}
+
+#[test]
+fn missing_chaos_mesh_is_named() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/version" => Response::json(&json!({"gitVersion": "v1.36.0"})),
+        _ => Response::new(404, "text/plain", "404 page not found\n"),
+    });
+    let chaos = Chaos::new();
+    let config = kubeconfig(&chaos, &server.url(""), &json!({"token": "t"}));
+    let arguments = json!({"name": "slow", "namespaces_selectors": "shop", "mode": "all", "latency": "1s",
+        "correlation": "0", "jitter": "0ms"});
+    let method = json!([function("action", "chaosmesh.network.actions", "add_latency", &arguments)]);
+    let finished = chaos.experiment(&experiment(&method), ["--kubeconfig", &config]).exits(5);
+    finished.says("Chaos Mesh is not installed in the cluster: the API server has no networkchaos");
+}
+
+#[test]
+#[cfg(unix)]
+fn login_program_runs_again_when_its_token_is_rejected() {
+    let server = Server::start(|request| match request.header("authorization") {
+        Some("Bearer token-1") if request.path != "/version" => {
+            crate::harness::refused(401, "Unauthorized", &Value::Null)
+        }
+        _ if request.path == "/version" => Response::json(&json!({"gitVersion": "v1.36.0"})),
+        _ => Response::json(&super::pods(&["a", "b"])),
+    });
+    let chaos = Chaos::new();
+    let counter = chaos.path("runs").display().to_string();
+    let script = format!(
+        "echo x >> {counter}; echo '{{\"apiVersion\": \"client.authentication.k8s.io/v1\", \"kind\": \"ExecCredential\", \
+         \"status\": {{\"token\": \"token-'$(wc -l < {counter})'\"}}}}'"
+    );
+    let user = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh",
+        "args": ["-c", script], "interactiveMode": "Never"}});
+    let config = kubeconfig(&chaos, &server.url(""), &user);
+    let look = function("probe", "pod.probes", "count_pods", &json!({"label_selector": "app=web"}));
+    chaos.experiment(&experiment(&json!([look, look, look])), ["--kubeconfig", &config]).exits(0);
+    let runs: Vec<String> =
+        chaos.journal()["run"].as_array().unwrap().iter().map(|run| run["status"].to_string()).collect();
+    assert_eq!(chaos.read("runs").lines().count(), 2, "{runs:?}");
+}

@@ -186,7 +186,7 @@ fn deny_ingress(provider: Value) -> (Chaos, Option<i32>) {
     let allow = python("action", "chaosk8s.networking.actions", "remove_deny_all_ingress", &json!({}));
     let mut experiment = experiment(&[request(provider.clone())], &[deny]);
     experiment["rollbacks"] = json!([allow, request(provider)]);
-    let code = chaos.experiment(&experiment, APPLY).code;
+    let code = chaos.experiment(&experiment, APPLY.into_iter().chain(["--rollback-strategy=always"])).code;
     (chaos, code)
 }
 
@@ -317,6 +317,7 @@ fn trial_names_what_the_embedded_cluster_leaves_out() {
         {"name": "c", "image": "nginx"}]}}}});
     let chaos = with_manifests(&[deployment(1), scaler, set]);
     chaos.write("experiment.json", experiment(&[count_pods("app=web", &json!(1))], &[]).to_string());
+    // its runs are void at once
     let trial = chaos.run([
         "trial",
         "experiment.json",
@@ -325,6 +326,8 @@ fn trial_names_what_the_embedded_cluster_leaves_out() {
         "k8s",
         "--after",
         "k8s",
+        "--ready-timeout",
+        "1ms",
         "--repeat",
         "1",
     ]);

@@ -7,6 +7,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the number of cases is a result")]
 
+mod connections;
 mod events;
 mod experiments;
 mod readers;
@@ -27,7 +28,7 @@ use proptest::test_runner::{
 use ring::rand::SecureRandom as _;
 
 /// The number of targets that share the time: the calls of [`fuzz`].
-const TARGETS: u32 = 15;
+const TARGETS: u32 = 16;
 /// The number of cases without a time budget.
 const CASES: u32 = 300;
 /// The time limit of one case, on a busy machine, without optimisation.

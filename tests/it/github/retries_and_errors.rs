@@ -82,6 +82,17 @@ fn github_errors_are_reported_and_fail_nothing() {
 }
 
 #[test]
+fn redirect_within_the_host_is_followed() {
+    for method in ["GET", "POST"] {
+        let github = GitHub::start();
+        let path = "/api/v3/repos/shop/web/issues/5/comments";
+        github.state().faults.push(Fault::new(method, 301, "Moved Permanently").header("Location", path));
+        job(&github).publish(&[]).exits(0).says("commented on");
+        assert_eq!(github.of(US).len(), 1, "{method}");
+    }
+}
+
+#[test]
 fn rate_limit_is_awaited() {
     let check = |fault: Fault| {
         let github = GitHub::start();

@@ -24,7 +24,7 @@ pub use redaction::{redact, redact_values, replace};
 pub use secret_leaks::{EVERYTHING, leaks_nothing};
 pub use server::{Request, Response, Server};
 pub use test_cluster::{Answer, LISTENS, Site, is_ready, listens, object, pod, pod_spec};
-pub use tls::{TlsServer, distrustful};
+pub use tls::{ServerCertificate, TlsServer, distrustful};
 
 /// The time limit of every wait in these tests.
 pub const DEADLINE: Duration = Duration::from_secs(120);

@@ -235,8 +235,21 @@ fn substituted_url_credentials_are_masked_in_errors() {
     );
     let chaos = Chaos::new();
     let finished =
-        chaos.experiment(&experiment, [""; 0]).exits(0).says("failed to connect to http://me:***@127");
+        chaos.experiment(&experiment, [""; 0]).exits(0).says("failed to connect to http://***@127");
     for text in [finished.stderr, finished.stdout, chaos.read("journal.json")] {
         assert!(!text.contains("s3cret-word"), "{text}");
     }
+}
+
+#[test]
+fn proxy_that_does_not_connect_is_named() {
+    let check = |value: &str, url: &str, expected: &str| {
+        let chaos = Chaos::new().env("http_proxy", value);
+        let probed = super::run(&chaos, &json!({"type": "http", "url": url}));
+        assert!(probed.error().contains(expected), "{}", probed.error());
+        assert!(!probed.error().contains("s3cret"), "{}", probed.error());
+    };
+    let closed = "the proxy http://127.0.0.1:1 (http_proxy) does not connect: ";
+    check("http://me:s3cret@127.0.0.1:1", "http://service.invalid/", closed);
+    check("ftp://me:s3cret@h", "http://service.invalid/", "invalid proxy 'ftp://***@h' in http_proxy");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::get;
+use super::{get, run};
 use crate::harness::{Chaos, Response, Server, action, probe, with};
 
 /// The output for a response with exactly these bytes.
@@ -223,4 +223,19 @@ fn tolerances_evaluate_response() {
     check(json!({"type": "jsonpath", "path": "$.items[*].id", "target": "body", "expect": [1, 2]}), true);
     check(json!({"type": "jsonpath", "path": "$.items[*].id", "target": "body", "count": 3}), false);
     check(json!({"type": "range", "range": [100, 201], "target": "status"}), true);
+}
+
+#[test]
+fn cookies_of_a_redirect_are_sent_to_its_target() {
+    let server = Server::start(|request| match (request.path.as_str(), request.header("cookie")) {
+        ("/login", _) => {
+            Response::with(302, &[("Location", "/app"), ("Set-Cookie", "session=7; Path=/; HttpOnly")], "")
+        }
+        ("/app", Some("session=7")) => Response::new(200, "text/plain", "welcome"),
+        _ => Response::new(401, "text/plain", "who?"),
+    });
+    let probe = |path: &str| run(&Chaos::new(), &json!({"type": "http", "url": server.url(path)}));
+    assert_eq!(probe("/login").output()["body"], "welcome");
+    // the next request starts without cookies
+    assert_eq!(probe("/app").output()["status"], 401);
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::run;
-use crate::harness::{Chaos, NONE, Response, TlsServer, distrustful, probe, with};
+use crate::harness::{Chaos, NONE, Response, ServerCertificate, TlsServer, distrustful, probe, with};
 
 fn server() -> TlsServer {
     TlsServer::start(|_| Response::new(200, "text/plain", "in secret"))
@@ -84,4 +84,60 @@ fn invalid_ca_bundle_is_reported() {
         let finished = chaos.experiment(&probe(&provider), ["--no-validation"]);
         super::Probed { finished, journal: chaos.journal() }.aborts("authority.pem");
     }
+}
+
+/// Each way to trust a certificate, with the variables and keys that it needs.
+const TRUSTED_BY: [&str; 4] = ["verify_tls", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"];
+
+#[test]
+fn certificate_that_is_trusted_itself_is_accepted() {
+    use ServerCertificate::{ClientOnly, Expired, OtherName, SelfSigned, SelfSignedAuthority, TrustedLeaf};
+    let check = |kind: ServerCertificate, way: &str, expected: Option<&str>| {
+        let server = TlsServer::start_with(kind, |_| Response::new(200, "text/plain", "in secret"));
+        let chaos = Chaos::new();
+        let path = chaos.write("trusted.pem", server.authority()).display().to_string();
+        let (chaos, keys) = match way {
+            "verify_tls" => (chaos, json!({"verify_tls": path})),
+            variable => (chaos.env(variable, path), json!({})),
+        };
+        let probed = probed(&chaos, &server, &keys);
+        match expected {
+            None => {
+                assert_eq!(
+                    probed.output()["body"],
+                    "in secret",
+                    "{kind:?} {way}: {}",
+                    probed.finished.stderr
+                );
+            }
+            Some(reason) => {
+                assert!(probed.error().contains(reason), "{kind:?} {way}: {}", probed.error());
+                assert_eq!(server.requests().len(), 0);
+            }
+        }
+    };
+    for way in TRUSTED_BY {
+        check(SelfSigned, way, None);
+        check(SelfSignedAuthority, way, None);
+        check(TrustedLeaf, way, None);
+        check(Expired, way, Some("certificate expired"));
+        check(OtherName, way, Some("not valid for name"));
+        check(ClientOnly, way, Some("InvalidPurpose"));
+    }
+}
+
+#[test]
+fn authority_as_server_certificate_is_not_trusted_by_itself() {
+    let server = TlsServer::start_with(ServerCertificate::SelfSignedAuthority, |_| {
+        Response::new(200, "text/plain", "in secret")
+    });
+    let probed = probed(&distrustful(), &server, &json!({}));
+    assert!(probed.error().contains("invalid peer certificate: UnknownIssuer"), "{}", probed.error());
+}
+
+#[test]
+fn verify_tls_null_verifies() {
+    let server = server();
+    let probed = probed(&distrustful(), &server, &json!({"verify_tls": null}));
+    assert!(probed.error().contains("UnknownIssuer"), "{}", probed.error());
 }
