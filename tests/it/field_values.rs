@@ -210,7 +210,11 @@ fn check(all: &[Case], chaos: &Chaos, site: Option<&Site>) -> Vec<String> {
     let mut faults = Vec::new();
     for (checked, case) in report["files"].as_array().unwrap().iter().zip(all) {
         if checked["valid"] == true {
-            faults.extend(find_fault(case, chaos, site));
+            if let Some(fault) = find_fault(case, chaos, site) {
+                // all cases take minutes
+                println!("{fault}");
+                faults.push(fault);
+            }
             continue;
         }
         for diagnostic in checked["diagnostics"].as_array().unwrap() {
