@@ -332,7 +332,9 @@ impl ClusterClient {
 
     /// Limits a request to the request timeout. A login before it has its own limit.
     pub async fn in_time<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        self.login.authorization().await.map_err(|source| Error::login(self.endpoint(), source))?;
+        // boxed: it is part of every request, and makes the futures of trials large
+        let ready = Box::pin(self.login.authorization()).await;
+        ready.map_err(|source| Error::login(self.endpoint(), source))?;
         match self.timeout {
             None => request.await,
             Some(limit) => tokio::time::timeout(limit, request)

@@ -8,7 +8,9 @@ use http::header::WARNING;
 
 /// Receives each warning. The default ignores them.
 #[derive(Clone, Default)]
-pub struct WarningHandler(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub struct WarningHandler(Option<Arc<HandleWarning>>);
+
+type HandleWarning = dyn Fn(&str) + Send + Sync;
 
 impl WarningHandler {
     /// Creates a handler from a function.

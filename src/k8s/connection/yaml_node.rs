@@ -189,20 +189,23 @@ fn entries(keys: Vec<(String, bool)>, values: Vec<YamlNode>) -> Vec<(String, Yam
         };
         for source in sources {
             if let NodeContent::Map(entries) = source.content {
-                entries.into_iter().for_each(|(key, value)| set(key, value));
+                for (key, value) in entries {
+                    set(key, value);
+                }
             }
         }
     }
-    own.into_iter().for_each(|((key, _), value)| set(key, value));
+    for ((key, _), value) in own {
+        set(key, value);
+    }
     found
 }
 
 fn form(style: ScalarStyle, tag: Option<&Tag>) -> ScalarForm {
     match tag.map(|tag| tag.suffix.as_str()) {
         Some("binary" | "tag:yaml.org,2002:binary") => ScalarForm::Binary,
-        Some(_) => ScalarForm::Text,
         None if style == ScalarStyle::Plain => ScalarForm::Plain,
-        None => ScalarForm::Text,
+        _ => ScalarForm::Text,
     }
 }
 

@@ -113,7 +113,8 @@ impl Login {
                 let expires = Some(SystemTime::now() + FILE_LIFETIME + LEEWAY);
                 Ok(Credential { authorization: Some(authorization), identity: None, expires })
             }
-            LoginMethod::Program(program) => program.run(self.limit, &self.secrets).await,
+            // boxed: the process makes the future large, and it is part of every request
+            LoginMethod::Program(program) => Box::pin(program.run(self.limit, &self.secrets)).await,
         }
     }
 }

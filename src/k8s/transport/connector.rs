@@ -114,7 +114,8 @@ impl Connector {
         match self.tcp.call(destination).await {
             Ok(stream) => Ok(TokioIo::new(ApiStream(Box::new(stream.into_inner())))),
             Err(error) => {
-                let is_dns = crate::http_client::causes(&error).any(|cause| cause.is::<UnknownHost>());
+                let is_dns = crate::http_client::causes(&error)
+                    .any(<dyn std::error::Error + 'static>::is::<UnknownHost>);
                 let error = BoxError::from(error);
                 Err(if is_dns { ConnectError::Dns(error) } else { ConnectError::Tcp(error) })
             }
