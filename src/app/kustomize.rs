@@ -102,7 +102,6 @@ pub(crate) fn build(context: &AppContext, dir: &Path) -> Result<String, Kustomiz
     let is_restricted = context.connection.is_restricted();
     let mut seen = BTreeSet::new();
     match find_remote(dir, &mut seen) {
-        Ok(None) => {}
         Ok(Some(reference)) if is_restricted => {
             let reference = shown_reference(&reference);
             return Err(KustomizeError::Remote { dir: dir.to_owned(), reference });
@@ -115,8 +114,8 @@ pub(crate) fn build(context: &AppContext, dir: &Path) -> Result<String, Kustomiz
         Err(source) if is_restricted => {
             return Err(KustomizeError::Unchecked { dir: dir.to_owned(), source });
         }
-        // kubectl reports it
-        Err(_) => {}
+        // kubectl reports an error
+        Ok(None) | Err(_) => {}
     }
     let program = find("kubectl", &context.environment);
     let program = program.ok_or_else(|| KustomizeError::NoKubectl { dir: dir.to_owned() })?;

@@ -18,7 +18,8 @@ pub(crate) struct OutputInUse;
 #[derive(Clone, Debug)]
 pub(crate) struct OutputLock {
     /// Nothing if the file system has no locks, or the file cannot be created.
-    _file: Option<Arc<LockFile>>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "it is held until it is dropped"))]
+    file: Option<Arc<LockFile>>,
 }
 
 #[derive(Debug)]
@@ -31,12 +32,12 @@ struct LockFile {
 impl OutputLock {
     /// Locks a file or directory, which may not exist yet.
     pub(crate) fn acquire(output: &Path) -> Result<Self, OutputInUse> {
-        let Some(path) = lock_path(output) else { return Ok(Self { _file: None }) };
+        let Some(path) = lock_path(output) else { return Ok(Self { file: None }) };
         for _ in 0..MAX_ATTEMPTS {
             let Ok(file) = open(&path) else { break };
             match file.try_lock() {
                 Ok(()) if is_current(&file, &path) => {
-                    return Ok(Self { _file: Some(Arc::new(LockFile { path, file })) });
+                    return Ok(Self { file: Some(Arc::new(LockFile { path, file })) });
                 }
                 // the last holder removed the file after it was opened here
                 Ok(()) => {}
@@ -44,7 +45,7 @@ impl OutputLock {
                 Err(TryLockError::Error(_)) => break,
             }
         }
-        Ok(Self { _file: None })
+        Ok(Self { file: None })
     }
 }
 
@@ -117,7 +118,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(".out.lock"), "").unwrap();
         let lock = OutputLock::acquire(&dir.path().join("out")).unwrap();
-        assert!(lock._file.is_some());
+        assert!(lock.file.is_some());
         assert!(OutputLock::acquire(&dir.path().join("out")).is_err());
     }
 
@@ -127,6 +128,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(dir.path().join("target"), dir.path().join(".out.lock")).unwrap();
         let lock = OutputLock::acquire(&dir.path().join("out")).unwrap();
-        assert!(lock._file.is_none() && !dir.path().join("target").exists());
+        assert!(lock.file.is_none() && !dir.path().join("target").exists());
     }
 }

@@ -278,10 +278,10 @@ impl EmbeddedCluster {
             loop {
                 tokio::select! {
                     accepted = listener.accept() => {
-                        if let Ok((stream, _)) = accepted {
-                            if let Ok(to) = self.next_endpoint(namespace, service, &port) {
-                                self.spawn(Arc::clone(&self).pipe_to_pod(stream, source.clone(), to));
-                            }
+                        if let Ok((stream, _)) = accepted
+                            && let Ok(to) = self.next_endpoint(namespace, service, &port)
+                        {
+                            self.spawn(Arc::clone(&self).pipe_to_pod(stream, source.clone(), to));
                         }
                     }
                     changed = changed.changed() => {
@@ -328,7 +328,7 @@ async fn read_until_closed(client: &mut TcpStream, sent: &mut Vec<u8>) {
             return;
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn bind_socket(address: SocketAddr) -> io::Result<TcpSocket> {

@@ -61,9 +61,14 @@ impl SendError {
     pub(super) fn into_activity_error(self, url: &str) -> ActivityError {
         let text = message_chain(&self);
         match self {
-            Self::Connection { .. } | Self::Broken { .. } | Self::Proxy { .. } | Self::InvalidProxy(_) => {
+            Self::Connection { .. } | Self::Broken { .. } => {
                 ActivityError::Failed(format!("failed to connect to {url}: {text}"))
             }
+            // the proxy belongs to this machine: its failure says nothing about the service
+            Self::Proxy { .. } | Self::InvalidProxy(_) => ActivityError::Tool {
+                code: ErrorCode::ClientProxy,
+                message: format!("failed to connect to {url}: {text}"),
+            },
             Self::Tool { code, .. } => ActivityError::Tool { code, message: text },
             // the request itself was checked before; what fails now depends on the server, such as a redirect
             Self::Timeout

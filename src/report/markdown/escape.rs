@@ -23,7 +23,9 @@ pub fn escape_inline(text: &str) -> String {
                 _ => (part, None),
             };
             escape_part(part, &mut out);
-            delimiter.into_iter().for_each(|c| escape_char(c, ' ', &mut out));
+            if let Some(delimiter) = delimiter {
+                escape_char(delimiter, ' ', &mut out);
+            }
         }
     }
     out

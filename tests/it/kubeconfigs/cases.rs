@@ -187,19 +187,19 @@ fn logins(table: &mut Table<'_>) {
         .flag(format!("--token={token}"));
     table
         .config("flag --token over a password", |config| {
-            config["users"][0]["user"] = json!({"username": "me", "password": "s3cret"})
+            config["users"][0]["user"] = json!({"username": "me", "password": "s3cret"});
         })
         .flag(format!("--token={token}"))
         .differs("--token replaces the login of the kubeconfig; kubectl refuses two logins");
     table
         .config("flag --token over a token file", |config| {
-            config["users"][0]["user"] = json!({"tokenFile": base.path("not-pem")})
+            config["users"][0]["user"] = json!({"tokenFile": base.path("not-pem")});
         })
         .flag(format!("--token={token}"))
         .differs("--token replaces the login of the kubeconfig; kubectl sends the token of the file");
     table
         .config("flags --client-certificate and --client-key", |config| {
-            config["users"][0]["user"] = json!({})
+            config["users"][0]["user"] = json!({});
         })
         .flag(format!("--client-certificate={}", base.path("user.crt").display()))
         .flag(format!("--client-key={}", base.path("user.key").display()));
@@ -322,7 +322,7 @@ fn files(table: &mut Table<'_>) {
         config["users"][0]["user"]["colour"] = "blue".into();
     });
     table.config("users with the same name", |config| {
-        config["users"].as_array_mut().expect("users").push(json!({"name": "u"}))
+        config["users"].as_array_mut().expect("users").push(json!({"name": "u"}));
     });
     let text = serde_json::to_string(&admin).expect("JSON").replacen(
         "\"current-context\":\"one\"",
@@ -366,7 +366,7 @@ fn files(table: &mut Table<'_>) {
 fn names(table: &mut Table<'_>) {
     table
         .config("namespace of the context", |config| {
-            config["contexts"][0]["context"]["namespace"] = "kube-system".into()
+            config["contexts"][0]["context"]["namespace"] = "kube-system".into();
         })
         .namespaced();
     table
@@ -374,13 +374,13 @@ fn names(table: &mut Table<'_>) {
         .namespaced();
     table
         .config("namespace that is null", |config| {
-            config["contexts"][0]["context"]["namespace"] = Value::Null
+            config["contexts"][0]["context"]["namespace"] = Value::Null;
         })
         .namespaced();
     table.config("flag --namespace", |_| {}).flag("--namespace=kube-system").namespaced();
     table
         .config("flag --namespace that is empty", |config| {
-            config["contexts"][0]["context"]["namespace"] = "kube-system".into()
+            config["contexts"][0]["context"]["namespace"] = "kube-system".into();
         })
         .flag("--namespace=")
         .namespaced();
@@ -395,13 +395,13 @@ fn names(table: &mut Table<'_>) {
     table.config("current context that does not exist", |config| config["current-context"] = "nope".into());
     table.config("no current context", |config| config["current-context"] = "".into());
     table.config("context with a cluster that does not exist", |config| {
-        config["contexts"][0]["context"]["cluster"] = "nope".into()
+        config["contexts"][0]["context"]["cluster"] = "nope".into();
     });
     table.config("context with a user that does not exist", |config| {
-        config["contexts"][0]["context"]["user"] = "nope".into()
+        config["contexts"][0]["context"]["user"] = "nope".into();
     });
     table.config("context without a cluster", |config| {
-        config["contexts"][0]["context"] = json!({"user": "u"})
+        config["contexts"][0]["context"] = json!({"user": "u"});
     });
     table.config("context that is null", |config| config["contexts"][0]["context"] = Value::Null);
     table.config("contexts that are null", |config| config["contexts"] = Value::Null);

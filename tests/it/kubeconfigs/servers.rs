@@ -34,7 +34,7 @@ pub(super) fn authorities(table: &mut Table<'_>) {
         set("certificate-authority", base.path("not-pem").display().to_string().into()),
     );
     table.cluster("authority as data and file", |cluster| {
-        cluster["certificate-authority"] = base.path("ca.crt").display().to_string().into()
+        cluster["certificate-authority"] = base.path("ca.crt").display().to_string().into();
     });
     table.cluster("authority that is null", set(KEY, Value::Null));
     table.cluster("authority data that is not base64", set(KEY, "%".into()));
@@ -71,7 +71,7 @@ pub(super) fn authorities(table: &mut Table<'_>) {
     table.cluster("verification is switched off", set("insecure-skip-tls-verify", true.into()));
     table.cluster("verification is switched off by text", set("insecure-skip-tls-verify", "true".into()));
     table.cluster("authority, and verification is switched off", |cluster| {
-        cluster["insecure-skip-tls-verify"] = true.into()
+        cluster["insecure-skip-tls-verify"] = true.into();
     });
     table.cluster("another authority", set(KEY, Base::data(base.servers[0].1.authority()).into()));
     table
@@ -131,15 +131,15 @@ pub(super) fn addresses(table: &mut Table<'_>) {
     table.cluster("server in upper case", |cluster| cluster["server"] = format!("HTTPS://{plain}").into());
     table.cluster("server with a slash", |cluster| cluster["server"] = format!("https://{plain}/").into());
     table.cluster("server with a path that does not exist", |cluster| {
-        cluster["server"] = format!("https://{plain}/k8s/clusters/c-1").into()
+        cluster["server"] = format!("https://{plain}/k8s/clusters/c-1").into();
     });
     table
         .cluster("server with a query", |cluster| cluster["server"] = format!("https://{plain}/?a=b").into());
     table.cluster("server by its name", |cluster| {
-        cluster["server"] = format!("https://{}", plain.replace("127.0.0.1", "localhost")).into()
+        cluster["server"] = format!("https://{}", plain.replace("127.0.0.1", "localhost")).into();
     });
     table.cluster("server by a name that does not exist", |cluster| {
-        cluster["server"] = "https://api.invalid:6443".into()
+        cluster["server"] = "https://api.invalid:6443".into();
     });
     table
         .cluster("server with another scheme", |cluster| cluster["server"] = format!("ftp://{plain}").into());
@@ -147,10 +147,10 @@ pub(super) fn addresses(table: &mut Table<'_>) {
     table.cluster("server that is null", |cluster| cluster["server"] = Value::Null);
     table.cluster("server on a closed port", |cluster| cluster["server"] = "https://127.0.0.1:1".into());
     table.cluster("tls-server-name of the certificate", |cluster| {
-        cluster["tls-server-name"] = "kubernetes.default".into()
+        cluster["tls-server-name"] = "kubernetes.default".into();
     });
     table.cluster("tls-server-name of another server", |cluster| {
-        cluster["tls-server-name"] = "other.example".into()
+        cluster["tls-server-name"] = "other.example".into();
     });
     table.cluster("tls-server-name that is empty", |cluster| cluster["tls-server-name"] = "".into());
     table
@@ -162,7 +162,7 @@ pub(super) fn addresses(table: &mut Table<'_>) {
         .differs(https);
     table
         .cluster("flag --server discards tls-server-name", |cluster| {
-            cluster["tls-server-name"] = "other.example".into()
+            cluster["tls-server-name"] = "other.example".into();
         })
         .flag(format!("--server={}", base.server));
     table
@@ -193,12 +193,12 @@ pub(super) fn proxies(table: &mut Table<'_>) {
         .env("HTTPS_PROXY", "http://127.0.0.1:1");
     table
         .cluster("proxy of the environment that does not answer", |cluster| {
-            cluster["server"] = "https://api.invalid:6443".into()
+            cluster["server"] = "https://api.invalid:6443".into();
         })
         .env("HTTPS_PROXY", "http://127.0.0.1:1");
     table
         .cluster("proxy of the environment for other addresses", |cluster| {
-            cluster["server"] = "https://api.invalid:6443".into()
+            cluster["server"] = "https://api.invalid:6443".into();
         })
         .env("HTTPS_PROXY", url)
         .env("NO_PROXY", ".invalid");
