@@ -82,7 +82,7 @@ impl CaseCollector {
             CaseOutcome::Error(kind, message) => {
                 TestCaseBuilder::error(&name, time, kind, &sanitize_xml(message))
             }
-            CaseOutcome::Skipped(why) => TestCaseBuilder::skipped_with_cause(&name, "Skipped", why),
+            CaseOutcome::Skipped(reason) => TestCaseBuilder::skipped_with_cause(&name, "Skipped", reason),
         };
         // readers take dots for package separators
         case.set_classname(&format!("{}.{section}", self.suite.replace('.', "\u{2024}")));
@@ -135,29 +135,29 @@ fn run_suite(run: &RunSummary, name: &str) -> TestSuite {
 }
 
 impl CaseCollector {
-    fn add_check(&mut self, section: &str, probe: &ProbeRow, look: &ProbeCheck) {
-        let seen = || format!("{}, tolerated: {}", look.observed, probe.tolerated);
-        let result = match look.state {
+    fn add_check(&mut self, section: &str, probe: &ProbeRow, check: &ProbeCheck) {
+        let observation = || format!("{}, tolerated: {}", check.observed, probe.tolerated);
+        let result = match check.state {
             ProbeCheckState::Met => CaseOutcome::Passed,
             ProbeCheckState::Unmet => {
-                CaseOutcome::Failure("ToleranceNotMet", format!("observed: {}", seen()))
+                CaseOutcome::Failure("ToleranceNotMet", format!("observed: {}", observation()))
             }
-            ProbeCheckState::Failed => CaseOutcome::Error("ProbeFailed", look.observed.clone()),
+            ProbeCheckState::Failed => CaseOutcome::Error("ProbeFailed", check.observed.clone()),
             ProbeCheckState::NotReached => CaseOutcome::Skipped("not checked"),
             ProbeCheckState::Dry => CaseOutcome::Skipped("skipped: dry run"),
         };
-        self.add(section, &probe.name, result, look.duration);
+        self.add(section, &probe.name, result, check.duration);
     }
 
     fn add_step(&mut self, section: &str, step: &SummaryStep) {
         let name = if step.is_action { format!("{} took effect", step.name) } else { step.name.clone() };
-        let why = if step.detail.is_empty() { step.state.label().to_owned() } else { step.detail.clone() };
+        let reason = if step.detail.is_empty() { step.state.label().to_owned() } else { step.detail.clone() };
         let result = match step.state {
             StepStatus::TookEffect | StepStatus::Done | StepStatus::Met => CaseOutcome::Passed,
-            StepStatus::Unmet => CaseOutcome::Failure("ToleranceNotMet", format!("observed: {why}")),
-            StepStatus::Unconfirmed => CaseOutcome::Error("EffectNotObserved", why),
-            StepStatus::Failed => CaseOutcome::Error("ActivityFailed", why),
-            StepStatus::Cut => CaseOutcome::Error("Interrupted", why),
+            StepStatus::Unmet => CaseOutcome::Failure("ToleranceNotMet", format!("observed: {reason}")),
+            StepStatus::Unconfirmed => CaseOutcome::Error("EffectNotObserved", reason),
+            StepStatus::Failed => CaseOutcome::Error("ActivityFailed", reason),
+            StepStatus::Cut => CaseOutcome::Error("Interrupted", reason),
             StepStatus::NotKnown => CaseOutcome::Skipped("effect unknown"),
             StepStatus::NotReached => CaseOutcome::Skipped("not reached"),
             StepStatus::Dry => CaseOutcome::Skipped("skipped: dry run"),
@@ -193,12 +193,12 @@ impl CaseCollector {
 
 fn comparison_suite(comparison: &RunComparison) -> TestSuite {
     let mut cases = CaseCollector::new(&format!("{} (before and after)", comparison.title));
-    let why = || format!("{}: {}", comparison.headline(), comparison.reason);
+    let reason = || format!("{}: {}", comparison.headline(), comparison.reason);
     let result = match comparison.verdict {
         ComparisonVerdict::Fixed | ComparisonVerdict::Improved | ComparisonVerdict::Unchanged => {
             CaseOutcome::Passed
         }
-        ComparisonVerdict::Broken | ComparisonVerdict::Regressed => CaseOutcome::Failure("Verdict", why()),
+        ComparisonVerdict::Broken | ComparisonVerdict::Regressed => CaseOutcome::Failure("Verdict", reason()),
         ComparisonVerdict::Inconclusive => CaseOutcome::Skipped("inconclusive"),
     };
     cases.add("verdict", &comparison.headline(), result, None);
@@ -228,8 +228,9 @@ fn system_out(run: &RunSummary) -> String {
         }
     }
     for series in &run.samples {
-        for seen in &series.phases {
-            let _ = writeln!(out, "{}, {}: {}", series.probe, seen.phase.name(), format_sample_counts(seen));
+        for stats in &series.phases {
+            let _ =
+                writeln!(out, "{}, {}: {}", series.probe, stats.phase.name(), format_sample_counts(stats));
         }
         for text in format_reaction(series) {
             let _ = writeln!(out, "{}: {text}", series.probe);

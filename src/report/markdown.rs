@@ -278,13 +278,13 @@ fn write_probes(run: &RunSummary, max_rows: usize, out: &mut String) {
     write_table(&columns, run.probes.iter().map(row).collect(), max_rows, out);
 }
 
-fn format_check(look: &ProbeCheck) -> String {
-    let mark = sentiment_emoji(look.state.sentiment());
-    let shown = look.state.label();
-    if look.observed.is_empty() {
+fn format_check(check: &ProbeCheck) -> String {
+    let mark = sentiment_emoji(check.state.sentiment());
+    let shown = check.state.label();
+    if check.observed.is_empty() {
         format!("{mark} {shown}")
     } else {
-        format!("{mark} {shown}: {}", look.observed)
+        format!("{mark} {shown}: {}", check.observed)
     }
 }
 
@@ -326,27 +326,27 @@ fn write_samples(run: &RunSummary, max_rows: usize, out: &mut String) {
     out.push_str("\n**Samples**\n");
     let mut rows: Vec<MarkdownRow> = Vec::new();
     for series in &run.samples {
-        for seen in &series.phases {
+        for stats in &series.phases {
             let latency = |of: fn(&crate::series::LatencyStats) -> f64| {
-                seen.latency.as_ref().map(|latency| format!("{:.1} ms", of(latency))).unwrap_or_default()
+                stats.latency.as_ref().map(|latency| format!("{:.1} ms", of(latency))).unwrap_or_default()
             };
             let cells = vec![
                 series.probe.clone(),
-                seen.phase.name().to_owned(),
-                format_sample_counts(seen),
-                format_success_ratio(seen).unwrap_or_default(),
+                stats.phase.name().to_owned(),
+                format_sample_counts(stats),
+                format_success_ratio(stats).unwrap_or_default(),
                 latency(|latency| latency.p50),
                 latency(|latency| latency.p95),
             ];
-            rows.push((seen.count(SampleOutcome::Ok) < seen.total(), cells));
+            rows.push((stats.count(SampleOutcome::Ok) < stats.total(), cells));
         }
     }
     write_table(&["probe", "phase", "samples", "ok", "p50", "p95"], rows, max_rows, out);
     for series in &run.samples {
-        let told = format_reaction(series).join(", ");
+        let reaction = format_reaction(series).join(", ");
         let line = sparkline(series);
         let line = if line.is_empty() { line } else { format!("`{line}` ") };
-        let _ = write!(out, "\n{}: {line}{}\n", escape_inline(&series.probe), escape_inline(&told));
+        let _ = write!(out, "\n{}: {line}{}\n", escape_inline(&series.probe), escape_inline(&reaction));
     }
 }
 
@@ -429,23 +429,23 @@ mod tests {
     fn confounders_precede_verdict_at_every_limit() {
         let summary = crate::report::fixture::comparison_with_confounder("x");
         let whole = render(&summary, MAX_COMMENT_BYTES);
-        let said = "> **Confounder:** Kubernetes:";
+        let beginning = "> **Confounder:** Kubernetes:";
         assert!(
-            whole.starts_with(said) && whole.contains("v1.31 x after\n\n### ⚪ x: inconclusive"),
+            whole.starts_with(beginning) && whole.contains("v1.31 x after\n\n### ⚪ x: inconclusive"),
             "{whole}"
         );
         assert!(!whole.contains("fewer than 3 valid runs"), "{whole}");
         for limit in [whole.len() - 1, 300] {
             let text = render(&summary, limit);
             assert!(
-                text.len() <= limit && text.starts_with(said) && text.contains("### ⚪ x: inconclusive"),
+                text.len() <= limit && text.starts_with(beginning) && text.contains("### ⚪ x: inconclusive"),
                 "{text}"
             );
         }
         // a long confounder is reduced to its kind
         let text = render(&crate::report::fixture::comparison_with_confounder(&"long ".repeat(20)), 250);
-        let said = "> **Confounder:** kubernetes-version\n\n### ⚪ long";
-        assert!(text.starts_with(said) && text.len() <= 250, "{text}");
+        let beginning = "> **Confounder:** kubernetes-version\n\n### ⚪ long";
+        assert!(text.starts_with(beginning) && text.len() <= 250, "{text}");
     }
 
     /// Creates a run with many probes and steps, of which the last of each failed.

@@ -30,9 +30,9 @@ fn write_run(run: &RunSummary, out: &mut String) {
     line(format!("{}{separator}{}", run.verdict, run.reason));
     let started = run.start.as_deref().map(|start| format!("started {start}"));
     let took = run.duration.map(|seconds| format!("took {}", format_seconds(seconds)));
-    let known: Vec<String> = started.into_iter().chain(took).collect();
-    if !known.is_empty() {
-        line(known.join(", "));
+    let times: Vec<String> = started.into_iter().chain(took).collect();
+    if !times.is_empty() {
+        line(times.join(", "));
     }
     for (name, value) in &run.environment {
         line(format!("  {name}: {value}"));
@@ -44,8 +44,8 @@ fn write_run(run: &RunSummary, out: &mut String) {
         line(format!("  {} (tolerated: {})", probe.name, probe.tolerated));
         line(format!("    before: {}", format_check(&probe.before)));
         if let Some(during) = &probe.during {
-            let (looks, unmet) = during.checks;
-            line(format!("    during: {}; {unmet} of {looks} checks not met", format_check(during)));
+            let (checks, unmet) = during.checks;
+            line(format!("    during: {}; {unmet} of {checks} checks not met", format_check(during)));
         }
         line(format!("    after: {}", format_check(&probe.after)));
     }
@@ -67,11 +67,11 @@ fn write_run(run: &RunSummary, out: &mut String) {
     for series in &run.samples {
         let unsettled = if series.settled { "" } else { " (did not settle before the run started)" };
         line(format!("  {}{unsettled}", series.probe));
-        for seen in &series.phases {
-            let latency = seen.latency.as_ref();
+        for stats in &series.phases {
+            let latency = stats.latency.as_ref();
             let latency =
                 latency.map(|l| format!("; p50 {:.1} ms, p95 {:.1} ms", l.p50, l.p95)).unwrap_or_default();
-            line(format!("    {}: {}{latency}", seen.phase.name(), format_sample_counts(seen)));
+            line(format!("    {}: {}{latency}", stats.phase.name(), format_sample_counts(stats)));
         }
         for text in format_reaction(series) {
             line(format!("    {text}"));
@@ -79,8 +79,8 @@ fn write_run(run: &RunSummary, out: &mut String) {
     }
 }
 
-fn format_check(look: &ProbeCheck) -> String {
-    join_detail(look.state.label(), &look.observed)
+fn format_check(check: &ProbeCheck) -> String {
+    join_detail(check.state.label(), &check.observed)
 }
 
 fn format_step(step: &SummaryStep) -> String {

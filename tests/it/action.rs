@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fancy_regex::Regex;
 use serde_yaml::Value;
 
-use crate::harness::Chaos;
+use crate::harness::Sandbox;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -153,7 +153,7 @@ fn action_passes_every_input_as_env_variable() {
 
 /// The long flags of a command.
 fn flags(command: &str) -> BTreeSet<String> {
-    let help = Chaos::new().run([command, "--help"]).exits(0).stdout;
+    let help = Sandbox::new().run([command, "--help"]).exits(0).stdout;
     all(r"(?m)^ +(?:-\w, )?--([a-z][\w-]*)", &help).into_iter().collect()
 }
 

@@ -4,21 +4,21 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, Finished, finish};
+use crate::harness::{ProcessResult, Sandbox, finish};
 
 /// Asserts that input is rejected before anything runs.
-fn refused(chaos: &Chaos, arguments: &[&str], code: i32, text: &str) -> Finished {
-    let finished = chaos.run(arguments).exits(code).says(text);
+fn refused(sandbox: &Sandbox, arguments: &[&str], code: i32, text: &str) -> ProcessResult {
+    let finished = sandbox.run(arguments).exits(code).reports(text);
     assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
-    assert!(!chaos.path("journal.json").exists() && !chaos.path("touched").exists(), "{arguments:?}");
+    assert!(!sandbox.path("journal.json").exists() && !sandbox.path("touched").exists(), "{arguments:?}");
     finished
 }
 
 fn file(name: &str, content: &[u8], text: &str) {
-    let chaos = Chaos::new();
-    chaos.write(name, content);
-    refused(&chaos, &["run", name], 3, text);
-    refused(&chaos, &["validate", name], 3, "");
+    let sandbox = Sandbox::new();
+    sandbox.write(name, content);
+    refused(&sandbox, &["run", name], 3, text);
+    refused(&sandbox, &["validate", name], 3, "");
 }
 
 #[test]
@@ -49,15 +49,15 @@ fn malformed_experiment_file_is_rejected() {
 
 #[test]
 fn unreadable_experiment_path_is_rejected() {
-    let chaos = Chaos::new();
-    refused(&chaos, &["run", "nowhere.json"], 3, "Path \"nowhere.json\" does not exist.");
-    refused(&chaos, &["run", "."], 3, "is a directory, not an experiment");
-    refused(&chaos, &["run", "/dev/zero"], 3, "larger than 10 MiB");
-    refused(&chaos, &["run", "/dev/null"], 3, "empty");
-    let large = std::fs::File::create(chaos.path("large.json")).unwrap();
+    let sandbox = Sandbox::new();
+    refused(&sandbox, &["run", "nowhere.json"], 3, "Path \"nowhere.json\" does not exist.");
+    refused(&sandbox, &["run", "."], 3, "is a directory, not an experiment");
+    refused(&sandbox, &["run", "/dev/zero"], 3, "larger than 10 MiB");
+    refused(&sandbox, &["run", "/dev/null"], 3, "empty");
+    let large = std::fs::File::create(sandbox.path("large.json")).unwrap();
     large.set_len(100 * 1024 * 1024).unwrap();
-    refused(&chaos, &["run", "large.json"], 3, "larger than 10 MiB");
-    let mut child = chaos
+    refused(&sandbox, &["run", "large.json"], 3, "larger than 10 MiB");
+    let mut child = sandbox
         .command(["run", "-"])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
@@ -65,7 +65,7 @@ fn unreadable_experiment_path_is_rejected() {
         .spawn()
         .unwrap();
     child.stdin.take().unwrap().write_all(b"{\"title\": \"from a pipe\"").unwrap();
-    finish(child).exits(3).says("broken JSON");
+    finish(child).exits(3).reports("broken JSON");
 }
 
 #[test]
@@ -78,9 +78,9 @@ fn experiment_encoding_variants_are_accepted() {
         ("none", experiment.clone()),
         ("other.txt", "title: t\ndescription: d\nmethod: []\n".to_owned()),
     ] {
-        let chaos = Chaos::new();
-        chaos.write(name, content);
-        chaos.run(["run", name]).exits(0);
+        let sandbox = Sandbox::new();
+        sandbox.write(name, content);
+        sandbox.run(["run", name]).exits(0);
     }
 }
 
@@ -129,7 +129,7 @@ fn wrong_json_type_is_rejected_with_location_or_ignored() {
     let mut all = Vec::new();
     places(&whole, "", &mut all);
     assert!(all.len() > 60);
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let (mut refusals, mut files, mut names) = (0, Vec::new(), Vec::new());
     for place in &all {
         for wrong in [
@@ -150,9 +150,10 @@ fn wrong_json_type_is_rejected_with_location_or_ignored() {
     }
     let paths: Vec<String> = (0..files.len()).map(|index| format!("{index}.json")).collect();
     for (path, text) in paths.iter().zip(&files) {
-        chaos.write(path, text);
+        sandbox.write(path, text);
     }
-    let finished = chaos.run(["validate", "-o", "json"].into_iter().map(str::to_owned).chain(paths)).exits(3);
+    let finished =
+        sandbox.run(["validate", "-o", "json"].into_iter().map(str::to_owned).chain(paths)).exits(3);
     assert!(!finished.stderr.contains("panicked"));
     for (checked, name) in finished.json()["files"].as_array().unwrap().iter().zip(&names) {
         if checked["valid"] == false {
@@ -166,9 +167,9 @@ fn wrong_json_type_is_rejected_with_location_or_ignored() {
     assert!(refusals > 200, "{refusals} of {} are refused", names.len());
     // the same at run time without validation: one of the exit codes, and no panic
     for text in files.iter().step_by(7) {
-        let chaos = Chaos::new();
-        chaos.write("experiment.json", text);
-        let finished = chaos.run(["run", "--no-validation", "experiment.json", "--timeout", "5s"]);
+        let sandbox = Sandbox::new();
+        sandbox.write("experiment.json", text);
+        let finished = sandbox.run(["run", "--no-validation", "experiment.json", "--timeout", "5s"]);
         assert!(!finished.stderr.contains("panicked"), "{text}\n{}", finished.stderr);
         assert!(matches!(finished.code, Some(0..=9)), "{text}\n{finished:?}");
     }
@@ -176,38 +177,38 @@ fn wrong_json_type_is_rejected_with_location_or_ignored() {
 
 #[test]
 fn invalid_flags_and_input_files_are_rejected() {
-    let chaos = Chaos::new();
-    chaos.write(
+    let sandbox = Sandbox::new();
+    sandbox.write(
         "e.json",
         json!({"title": "t", "description": "d", "method": [{"type": "action", "name": "a",
         "provider": {"type": "process", "path": "touch", "arguments": ["touched"]}}]})
         .to_string(),
     );
-    refused(&chaos, &["run", "e.json", "--nonsense"], 2, "unexpected argument '--nonsense'");
-    refused(&chaos, &["run"], 2, "<EXPERIMENT>");
-    refused(&chaos, &["run", "e.json", "--var", "novalue"], 2, "novalue");
-    refused(&chaos, &["run", "e.json", "--var", "n:int=x"], 2, "n:int=x");
-    refused(&chaos, &["run", "e.json", "--var", "n:odd=x"], 2, "odd");
-    refused(&chaos, &["run", "e.json", "--var-file", "nowhere"], 2, "nowhere");
-    refused(&chaos, &["run", "e.json", "--control-file", "nowhere"], 2, "nowhere");
-    refused(&chaos, &["run", "e.json", "--timeout", "soon"], 2, "soon");
-    refused(&chaos, &["run", "e.json", "--annotation", "novalue"], 2, "novalue");
-    refused(&chaos, &["run", "e.json", "--change-dir", "nowhere"], 2, "nowhere");
-    refused(&chaos, &["run", "e.json", "--hypothesis-frequency", "-1"], 2, "-1");
-    refused(&chaos, &["run", "e.json", "--hypothesis-frequency=nan"], 2, "must be at least 0.001 seconds");
-    refused(&chaos, &["run", "e.json", "--hypothesis-frequency=0"], 2, "must be at least 0.001 seconds");
-    refused(&chaos, &["run", "e.json", "--sample=1e19"], 2, "sampling period must be between 1ms and 1h");
+    refused(&sandbox, &["run", "e.json", "--nonsense"], 2, "unexpected argument '--nonsense'");
+    refused(&sandbox, &["run"], 2, "<EXPERIMENT>");
+    refused(&sandbox, &["run", "e.json", "--var", "novalue"], 2, "novalue");
+    refused(&sandbox, &["run", "e.json", "--var", "n:int=x"], 2, "n:int=x");
+    refused(&sandbox, &["run", "e.json", "--var", "n:odd=x"], 2, "odd");
+    refused(&sandbox, &["run", "e.json", "--var-file", "nowhere"], 2, "nowhere");
+    refused(&sandbox, &["run", "e.json", "--control-file", "nowhere"], 2, "nowhere");
+    refused(&sandbox, &["run", "e.json", "--timeout", "soon"], 2, "soon");
+    refused(&sandbox, &["run", "e.json", "--annotation", "novalue"], 2, "novalue");
+    refused(&sandbox, &["run", "e.json", "--change-dir", "nowhere"], 2, "nowhere");
+    refused(&sandbox, &["run", "e.json", "--hypothesis-frequency", "-1"], 2, "-1");
+    refused(&sandbox, &["run", "e.json", "--hypothesis-frequency=nan"], 2, "must be at least 0.001 seconds");
+    refused(&sandbox, &["run", "e.json", "--hypothesis-frequency=0"], 2, "must be at least 0.001 seconds");
+    refused(&sandbox, &["run", "e.json", "--sample=1e19"], 2, "sampling period must be between 1ms and 1h");
     for flag in ["--events-file", "--log-file", "--journal-path"] {
-        let finished = chaos.run(["run", "e.json", flag, "nowhere/file"]);
+        let finished = sandbox.run(["run", "e.json", flag, "nowhere/file"]);
         assert!(matches!(finished.code, Some(2 | 7)), "{flag}: {finished:?}");
         assert!(finished.stderr.contains("nowhere/file"), "{flag}: {}", finished.stderr);
-        assert!(!chaos.path("touched").exists(), "{flag}");
+        assert!(!sandbox.path("touched").exists(), "{flag}");
     }
-    chaos.write("settings.yaml", "a: [");
-    refused(&chaos, &["run", "e.json", "--settings", "settings.yaml"], 2, "settings.yaml:1:");
-    refused(&chaos, &["run", "e.json", "--control-file", "settings.yaml"], 2, "settings.yaml:1:");
+    sandbox.write("settings.yaml", "a: [");
+    refused(&sandbox, &["run", "e.json", "--settings", "settings.yaml"], 2, "settings.yaml:1:");
+    refused(&sandbox, &["run", "e.json", "--control-file", "settings.yaml"], 2, "settings.yaml:1:");
     let lenient = ["run", "e.json", "--settings", "settings.yaml", "--strict=false"];
-    chaos.run(lenient).exits(0).says("Failed parsing YAML settings");
+    sandbox.run(lenient).exits(0).reports("Failed parsing YAML settings");
 }
 
 /// Input files survive every output, under every name.
@@ -215,20 +216,20 @@ fn invalid_flags_and_input_files_are_rejected() {
 fn output_path_equal_to_input_or_output_is_rejected() {
     let experiment = json!({"title": "t", "description": "d", "method": []}).to_string();
     let keeps = |arguments: &[&str], text: &str| {
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         let files = ["e.json", "f.json", "j.json", "chaos-trial/x.json", "before/a.yaml"];
         for file in files {
-            chaos.write(file, &experiment);
+            sandbox.write(file, &experiment);
         }
-        chaos.write("chaos-trial/trial.json", "{}");
+        sandbox.write("chaos-trial/trial.json", "{}");
         #[cfg(unix)]
-        std::os::unix::fs::symlink("e.json", chaos.path("link.html")).unwrap();
-        let finished = chaos.run(arguments).exits(2).says(text);
+        std::os::unix::fs::symlink("e.json", sandbox.path("link.html")).unwrap();
+        let finished = sandbox.run(arguments).exits(2).reports(text);
         assert!(finished.stdout.is_empty(), "{}", finished.stdout);
         for file in files {
-            assert_eq!(chaos.read(file), experiment, "{arguments:?}");
+            assert_eq!(sandbox.read(file), experiment, "{arguments:?}");
         }
-        assert!(!chaos.path("x").exists(), "{arguments:?}");
+        assert!(!sandbox.path("x").exists(), "{arguments:?}");
     };
     let is_the_experiment = "would overwrite the experiment: ";
     for flag in ["--journal-path", "--html", "--junit", "--markdown", "--events-file", "--log-file"] {
@@ -255,23 +256,23 @@ fn output_path_equal_to_input_or_output_is_rejected() {
     keeps(&trial("e.json", &["--html", "chaos-trial/junit.xml"]), "the JUnit XML and the HTML would both");
     keeps(&["ci", "--experiment", "e.json", "--log-file", "e.json"], is_the_experiment);
     // a device accepts every write
-    let chaos = Chaos::new();
-    chaos.write("e.json", &experiment);
+    let sandbox = Sandbox::new();
+    sandbox.write("e.json", &experiment);
     #[cfg(unix)]
-    chaos.run(["run", "e.json", "--html", "/dev/null", "--junit", "/dev/null"]).exits(0);
-    chaos.run(["run", "e.json", "--html", "x", "--log-file", "y"]).exits(0);
+    sandbox.run(["run", "e.json", "--html", "/dev/null", "--junit", "/dev/null"]).exits(0);
+    sandbox.run(["run", "e.json", "--html", "x", "--log-file", "y"]).exits(0);
 }
 
 #[test]
 fn usage_errors_omit_hidden_commands() {
-    let chaos = Chaos::new();
-    let missing = chaos.run(["-n", "run"]).exits(2).says("[subcommands: run, ");
+    let sandbox = Sandbox::new();
+    let missing = sandbox.run(["-n", "run"]).exits(2).reports("[subcommands: run, ");
     assert!(!missing.stderr.contains("sample-app"), "{}", missing.stderr);
-    let usage = chaos.run(["compare", "--help"]).exits(0).stdout;
+    let usage = sandbox.run(["compare", "--help"]).exits(0).stdout;
     assert!(usage.contains("compare [OPTIONS] <BEFORE> <AFTER>\n"), "{usage}");
     // the name of a temporary file does not matter
-    chaos.write("e.json", json!({"title": "t", "description": "d", "method": []}).to_string());
-    let unwritable = chaos.run(["run", "e.json", "--html", "nowhere/h.html"]).exits(2);
+    sandbox.write("e.json", json!({"title": "t", "description": "d", "method": []}).to_string());
+    let unwritable = sandbox.run(["run", "e.json", "--html", "nowhere/h.html"]).exits(2);
     assert!(unwritable.stderr.contains("cannot write nowhere/h.html: No such file"), "{}", unwritable.stderr);
     assert!(!unwritable.stderr.contains(" at path "), "{}", unwritable.stderr);
 }

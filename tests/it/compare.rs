@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, Finished};
+use crate::harness::{ProcessResult, Sandbox};
 
 fn look(met: bool) -> Value {
     json!({"steady_state_met": met, "probes": [{"activity": {"name": "whole", "type": "probe"},
@@ -58,10 +58,10 @@ pub fn journal(id: &str, what: &str, seen: &[(&str, Seen)]) -> Value {
 }
 
 /// Writes journals, and returns their names.
-pub fn write(chaos: &Chaos, arm: &str, journals: &[Value]) -> Vec<String> {
+pub fn write(sandbox: &Sandbox, arm: &str, journals: &[Value]) -> Vec<String> {
     let names = (0..journals.len()).map(|at| format!("{arm}-{at}.json"));
     let write = |(name, journal): (String, &Value)| {
-        chaos.write(&name, journal.to_string());
+        sandbox.write(&name, journal.to_string());
         name
     };
     names.zip(journals).map(write).collect()
@@ -71,15 +71,15 @@ fn runs(arm: &str, what: &str, seen: &[(&str, Seen)]) -> Vec<Value> {
     what.split(' ').enumerate().map(|(at, what)| journal(&format!("{arm}{at}"), what, seen)).collect()
 }
 
-fn compare(before: &[Value], after: &[Value], arguments: &[&str]) -> Finished {
-    let chaos = Chaos::new();
-    let (before, after) = (write(&chaos, "before", before), write(&chaos, "after", after));
+fn compare(before: &[Value], after: &[Value], arguments: &[&str]) -> ProcessResult {
+    let sandbox = Sandbox::new();
+    let (before, after) = (write(&sandbox, "before", before), write(&sandbox, "after", after));
     let mut words = vec!["compare", "--before"];
     words.extend(before.iter().map(String::as_str));
     words.push("--after");
     words.extend(after.iter().map(String::as_str));
     words.extend(arguments);
-    chaos.run(words)
+    sandbox.run(words)
 }
 
 /// A comparison with every verdict.
@@ -162,33 +162,33 @@ fn compare_of_real_runs_reports_fixed() {
         "method": [{"type": "action", "name": "break it", "provider": script("test -e breaker || touch broken")}],
         "rollbacks": [{"type": "action", "name": "mend it", "provider": script("rm -f broken")}],
     });
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let run = |journal: &str, code: i32| {
-        chaos
+        sandbox
             .experiment(&experiment, ["--journal-path", journal, "--rollback-strategy", "always"])
             .exits(code);
     };
     run("before-1.json", 1);
     run("before-2.json", 1);
-    chaos.write("breaker", "");
+    sandbox.write("breaker", "");
     run("after-1.json", 0);
     run("after-2.json", 0);
-    let answer = chaos.run(["compare", "before-1.json", "after-1.json"]).exits(0);
+    let answer = sandbox.run(["compare", "before-1.json", "after-1.json"]).exits(0);
     assert!(answer.stdout.starts_with("fixed, seen once (after: holds)\n"), "{}", answer.stdout);
     let answer =
-        chaos.run(["compare", "after-1.json", "before-1.json", "--fail-on", "regressed,broken"]).exits(1);
+        sandbox.run(["compare", "after-1.json", "before-1.json", "--fail-on", "regressed,broken"]).exits(1);
     assert!(answer.stdout.starts_with("broken, seen once (after: fails)\n"), "{}", answer.stdout);
     let both =
         ["--before", "before-1.json", "before-2.json", "--after", "after-1.json", "--after", "after-2.json"];
-    let answer = chaos.run(["compare", "-o", "json"].into_iter().chain(both)).exits(0).json();
+    let answer = sandbox.run(["compare", "-o", "json"].into_iter().chain(both)).exits(0).json();
     assert_eq!((&answer["verdict"], &answer["arms"]["after"]["held"]), (&json!("fixed"), &json!(2)));
     // a comparison of a run with itself is inconclusive
-    chaos.run(["compare", "before-1.json", "before-2.json"]).exits(8);
-    chaos.run(["compare", "before-1.json", "before-1.json"]).exits(3).says("journals of the same run");
+    sandbox.run(["compare", "before-1.json", "before-2.json"]).exits(8);
+    sandbox.run(["compare", "before-1.json", "before-1.json"]).exits(3).reports("journals of the same run");
     // different experiments cannot be compared
     let other = json!({"title": "t", "description": "d", "method": []});
-    chaos.experiment(&other, ["--journal-path", "other.json"]).exits(0);
-    chaos.run(["compare", "before-1.json", "other.json"]).exits(3).says("runs of different experiments");
+    sandbox.experiment(&other, ["--journal-path", "other.json"]).exits(0);
+    sandbox.run(["compare", "before-1.json", "other.json"]).exits(3).reports("runs of different experiments");
 }
 
 #[test]
@@ -214,13 +214,13 @@ fn compare_exit_code_reflects_verdict() {
 
 #[test]
 fn compare_rejects_incomparable_journals_by_name() {
-    let chaos = Chaos::new();
-    chaos.write("fine.json", journal("1", "held", &[]).to_string());
-    chaos.write("experiment.json", r#"{"title": "t", "method": []}"#);
-    chaos.write("text", "no JSON");
-    chaos.write("bytes", [0xff, 0xfe, 0xfd]);
+    let sandbox = Sandbox::new();
+    sandbox.write("fine.json", journal("1", "held", &[]).to_string());
+    sandbox.write("experiment.json", r#"{"title": "t", "method": []}"#);
+    sandbox.write("text", "no JSON");
+    sandbox.write("bytes", [0xff, 0xfe, 0xfd]);
     let check = |arguments: &[&str], code: i32, says: &str| {
-        chaos.run(["compare"].iter().chain(arguments)).exits(code).says(says);
+        sandbox.run(["compare"].iter().chain(arguments)).exits(code).reports(says);
     };
     check(&["fine.json", "missing.json"], 3, "cannot read journal missing.json");
     check(&["fine.json", "experiment.json"], 3, "experiment.json: invalid journal");
@@ -288,11 +288,11 @@ fn compare_detects_different_variables_and_strategy() {
             {"type": "probe", "name": "whole", "tolerance": 0, "provider": script("true")}]},
         "method": [{"type": "action", "name": "wait", "provider": script("sleep 0.1")}],
     });
-    let chaos = Chaos::new();
-    chaos.write("given.json", r#"{"configuration": {"pin": "hush-4711", "undeclared": 1}}"#);
+    let sandbox = Sandbox::new();
+    sandbox.write("given.json", r#"{"configuration": {"pin": "hush-4711", "undeclared": 1}}"#);
     let run = |journal: &str, more: &[&str]| {
-        chaos.experiment(&experiment, ["--journal-path", journal].iter().chain(more)).exits(0);
-        chaos.json(journal)["kubectl-chaos"].take()
+        sandbox.experiment(&experiment, ["--journal-path", journal].iter().chain(more)).exits(0);
+        sandbox.json(journal)["kubectl-chaos"].take()
     };
     let plain = run("plain.json", &[]);
     assert_eq!((&plain["variables"], &plain["hypothesis_strategy"]), (&json!({}), &json!("default")));
@@ -303,15 +303,15 @@ fn compare_detects_different_variables_and_strategy() {
     assert_eq!(run("flag.json", &["--var", "pin=hush-4711"])["variables"], from_a_file["variables"]);
     run("other.json", &["--var", "pin=hush-4712", "--var", "other=x"]);
     let first = |before: &str, after: &str| -> String {
-        let told = chaos.run(["compare", before, after]).exits(8).stdout;
+        let told = sandbox.run(["compare", before, after]).exits(8).stdout;
         told.lines().next().unwrap().to_owned()
     };
     assert_eq!(first("plain.json", "file.json"), "confounder: values of variable 'pin' differ");
     assert_eq!(first("file.json", "other.json"), "confounder: values of variables 'other', 'pin' differ");
     assert_eq!(first("file.json", "flag.json"), "inconclusive (after: holds)");
     run("through.json", &["--hypothesis-strategy", "continuously"]);
-    let refused = chaos.run(["compare", "plain.json", "through.json"]).exits(3);
-    refused.says("plain.json and through.json checked the steady state at different times");
+    let refused = sandbox.run(["compare", "plain.json", "through.json"]).exits(3);
+    refused.reports("plain.json and through.json checked the steady state at different times");
 }
 
 #[test]

@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, Finished, Response, Server, finish, kubeconfig, refused};
+use crate::harness::{ProcessResult, Response, Sandbox, Server, finish, kubeconfig, refused};
 
 /// Completes words like a shell script.
-fn complete(chaos: &Chaos, words: &[&str]) -> Finished {
-    let finished = chaos.run(["__complete"].iter().chain(words)).exits(0);
+fn complete(sandbox: &Sandbox, words: &[&str]) -> ProcessResult {
+    let finished = sandbox.run(["__complete"].iter().chain(words)).exits(0);
     assert_eq!(finished.stderr, "", "standard error stays empty");
     finished
 }
 
 /// Creates a directory that has this program under its own name.
-fn with_the_program(chaos: &Chaos) -> PathBuf {
-    let folder = chaos.path("bin");
+fn with_the_program(sandbox: &Sandbox) -> PathBuf {
+    let folder = sandbox.path("bin");
     std::fs::create_dir_all(&folder).unwrap();
     symlink(env!("CARGO_BIN_EXE_kubectl-chaos"), folder.join("kubectl-chaos")).unwrap();
     folder
@@ -26,8 +26,8 @@ fn with_the_program(chaos: &Chaos) -> PathBuf {
 
 #[test]
 fn kubectl_complete_symlink_answers_completion() {
-    let chaos = Chaos::new();
-    let beside = chaos.path("kubectl_complete-chaos");
+    let sandbox = Sandbox::new();
+    let beside = sandbox.path("kubectl_complete-chaos");
     symlink(env!("CARGO_BIN_EXE_kubectl-chaos"), &beside).unwrap();
     let ask = |words: &[&str]| {
         let mut command = Command::new(&beside);
@@ -47,20 +47,20 @@ fn kubectl_complete_symlink_answers_completion() {
 
 #[test]
 fn completion_lists_names_from_kubeconfig() {
-    let chaos = Chaos::new();
-    let config = kubeconfig(&chaos, "http://127.0.0.1:1", &json!({}));
+    let sandbox = Sandbox::new();
+    let config = kubeconfig(&sandbox, "http://127.0.0.1:1", &json!({}));
     let other = json!({"contexts": [{"name": "other"}, {"name": "one"}, {"name": "a\u{1b}[2J"}]});
-    let other = chaos.write("other", other.to_string()).display().to_string();
-    let broken = chaos.write("broken", "contexts: [").display().to_string();
+    let other = sandbox.write("other", other.to_string()).display().to_string();
+    let broken = sandbox.write("broken", "contexts: [").display().to_string();
     let list = format!("{config}:{broken}:{other}:nowhere");
-    let chaos = chaos.env("KUBECONFIG", list);
-    assert_eq!(complete(&chaos, &["run", "--context", ""]).stdout, "one\nother\n:4\n");
-    assert_eq!(complete(&chaos, &["run", "--context=ot"]).stdout, "other\n:4\n");
-    assert_eq!(complete(&chaos, &["--cluster", ""]).stdout, "c\n:4\n");
-    assert_eq!(complete(&chaos, &["run", "e.json", "--user", ""]).stdout, "u\n:4\n");
+    let sandbox = sandbox.env("KUBECONFIG", list);
+    assert_eq!(complete(&sandbox, &["run", "--context", ""]).stdout, "one\nother\n:4\n");
+    assert_eq!(complete(&sandbox, &["run", "--context=ot"]).stdout, "other\n:4\n");
+    assert_eq!(complete(&sandbox, &["--cluster", ""]).stdout, "c\n:4\n");
+    assert_eq!(complete(&sandbox, &["run", "e.json", "--user", ""]).stdout, "u\n:4\n");
     // --kubeconfig excludes all other files
-    assert_eq!(complete(&chaos, &["--kubeconfig", &other, "run", "--cluster", ""]).stdout, ":4\n");
-    assert_eq!(complete(&chaos, &["--kubeconfig=nowhere", "run", "--context", ""]).stdout, ":4\n");
+    assert_eq!(complete(&sandbox, &["--kubeconfig", &other, "run", "--cluster", ""]).stdout, ":4\n");
+    assert_eq!(complete(&sandbox, &["--kubeconfig=nowhere", "run", "--context", ""]).stdout, ":4\n");
 }
 
 #[test]
@@ -79,40 +79,43 @@ fn completion_lists_namespaces_and_trials_of_cluster() {
             _ => refused(404, "not found", &Value::Null),
         }
     });
-    let chaos = Chaos::new();
-    let config = kubeconfig(&chaos, &api.url(""), &json!({"token": "of-the-file"}));
-    assert_eq!(complete(&chaos, &["--kubeconfig", &config, "run", "-n", ""]).stdout, "shop\nshelf\n:4\n");
-    assert_eq!(complete(&chaos, &["run", "--kubeconfig", &config, "--namespace=she"]).stdout, "shelf\n:4\n");
-    assert_eq!(complete(&chaos, &["recover", "--kubeconfig", &config, ""]).stdout, "0a1b\n9f\n:4\n");
+    let sandbox = Sandbox::new();
+    let config = kubeconfig(&sandbox, &api.url(""), &json!({"token": "of-the-file"}));
+    assert_eq!(complete(&sandbox, &["--kubeconfig", &config, "run", "-n", ""]).stdout, "shop\nshelf\n:4\n");
+    assert_eq!(
+        complete(&sandbox, &["run", "--kubeconfig", &config, "--namespace=she"]).stdout,
+        "shelf\n:4\n"
+    );
+    assert_eq!(complete(&sandbox, &["recover", "--kubeconfig", &config, ""]).stdout, "0a1b\n9f\n:4\n");
     assert_eq!(api.requests()[0].header("authorization"), Some("Bearer of-the-file"));
 }
 
 #[test]
 fn unreachable_cluster_gives_no_completions() {
-    let check = |chaos: &Chaos, config: &str| {
+    let check = |sandbox: &Sandbox, config: &str| {
         let begun = Instant::now();
-        assert_eq!(complete(chaos, &["--kubeconfig", config, "run", "-n", ""]).stdout, ":4\n");
+        assert_eq!(complete(sandbox, &["--kubeconfig", config, "run", "-n", ""]).stdout, ":4\n");
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     };
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let silent = Server::holding(|_| Response::nothing());
-    check(&chaos, &kubeconfig(&chaos, &silent.url(""), &json!({})));
-    check(&chaos, &kubeconfig(&chaos, "http://127.0.0.1:1", &json!({})));
+    check(&sandbox, &kubeconfig(&sandbox, &silent.url(""), &json!({})));
+    check(&sandbox, &kubeconfig(&sandbox, "http://127.0.0.1:1", &json!({})));
     let refusing = Server::start(|_| refused(403, "you may not", &Value::Null));
-    check(&chaos, &kubeconfig(&chaos, &refusing.url(""), &json!({})));
+    check(&sandbox, &kubeconfig(&sandbox, &refusing.url(""), &json!({})));
     // the output and prompts of a credential plugin are hidden, and completion does not wait for it
     let slow = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh",
         "args": ["-c", "echo password? >&2; read answer; sleep 6"], "interactiveMode": "IfAvailable"}});
-    check(&chaos, &kubeconfig(&chaos, &refusing.url(""), &slow));
+    check(&sandbox, &kubeconfig(&sandbox, &refusing.url(""), &slow));
 }
 
 #[test]
 fn completion_install_keeps_files_of_other_programs() {
-    let chaos = Chaos::new();
-    let bin = with_the_program(&chaos);
+    let sandbox = Sandbox::new();
+    let bin = with_the_program(&sandbox);
     let path = bin.join("kubectl_complete-chaos");
-    let chaos = chaos.env("PATH", format!("/nowhere:{}", bin.display()));
-    let install = |arguments: &[&str]| chaos.run(["completion", "install"].iter().chain(arguments));
+    let sandbox = sandbox.env("PATH", format!("/nowhere:{}", bin.display()));
+    let install = |arguments: &[&str]| sandbox.run(["completion", "install"].iter().chain(arguments));
     let told = install(&[]).exits(0);
     assert!(told.stdout.starts_with(&format!("wrote {}\n", path.display())), "{told:?}");
     assert_eq!(told.stderr, "");
@@ -124,14 +127,14 @@ fn completion_install_keeps_files_of_other_programs() {
     assert!(install(&[]).exits(0).stdout.starts_with("updated "));
     // a foreign file
     std::fs::write(&path, "#!/bin/sh\necho mine\n").unwrap();
-    install(&[]).exits(7).says("was not written by kubectl-chaos");
+    install(&[]).exits(7).reports("was not written by kubectl-chaos");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "#!/bin/sh\necho mine\n");
     // never write through a link
     std::fs::remove_file(&path).unwrap();
-    let precious = chaos.write("precious", "written by `kubectl chaos completion install`");
+    let precious = sandbox.write("precious", "written by `kubectl chaos completion install`");
     symlink(&precious, &path).unwrap();
     install(&[]).exits(7);
-    assert_eq!(chaos.read("precious"), "written by `kubectl chaos completion install`");
+    assert_eq!(sandbox.read("precious"), "written by `kubectl chaos completion install`");
     std::fs::remove_file(&path).unwrap();
     symlink(env!("CARGO_BIN_EXE_kubectl-chaos"), &path).unwrap();
     assert!(install(&[]).exits(0).stdout.starts_with("already installed: "));
@@ -140,17 +143,17 @@ fn completion_install_keeps_files_of_other_programs() {
 
 #[test]
 fn completion_install_dir_off_path_causes_warning() {
-    let chaos = Chaos::new();
-    let bin = with_the_program(&chaos);
-    let chaos = chaos.env("PATH", bin.display().to_string());
-    let install = |folder: &str| chaos.run(["completion", "install", "--dir", folder]);
-    install("nowhere").exits(2).says("nowhere");
-    std::fs::create_dir(chaos.path("elsewhere")).unwrap();
-    install("elsewhere").exits(0).says("is not on PATH");
-    assert!(chaos.path("elsewhere/kubectl_complete-chaos").exists());
+    let sandbox = Sandbox::new();
+    let bin = with_the_program(&sandbox);
+    let sandbox = sandbox.env("PATH", bin.display().to_string());
+    let install = |folder: &str| sandbox.run(["completion", "install", "--dir", folder]);
+    install("nowhere").exits(2).reports("nowhere");
+    std::fs::create_dir(sandbox.path("elsewhere")).unwrap();
+    install("elsewhere").exits(0).reports("is not on PATH");
+    assert!(sandbox.path("elsewhere/kubectl_complete-chaos").exists());
     // a directory that all users can write is never chosen
     std::fs::set_permissions(&bin, std::fs::Permissions::from_mode(0o777)).unwrap();
-    chaos.run(["completion", "install"]).exits(2).says("--dir");
+    sandbox.run(["completion", "install"]).exits(2).reports("--dir");
 }
 
 /// Finds a program on the `PATH` of the tests.
@@ -161,14 +164,18 @@ fn find(name: &str) -> Option<PathBuf> {
 
 /// Runs a shell script with this program on `PATH`, in a directory with files of three types.
 fn in_a_shell(shell: &Path, script: &str) -> String {
-    let chaos = Chaos::new();
-    let bin = with_the_program(&chaos);
+    let sandbox = Sandbox::new();
+    let bin = with_the_program(&sandbox);
     for file in ["one.json", "two.yaml", "three.txt", "sub/x"] {
-        chaos.write(file, "");
+        sandbox.write(file, "");
     }
     let path = std::env::join_paths([bin.as_path(), Path::new("/usr/bin"), Path::new("/bin")]).unwrap();
     let mut command = Command::new(shell);
-    command.args(["-c", script]).current_dir(chaos.path("")).env("PATH", path).env("HOME", chaos.path(""));
+    command
+        .args(["-c", script])
+        .current_dir(sandbox.path(""))
+        .env("PATH", path)
+        .env("HOME", sandbox.path(""));
     finish(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
         .exits(0)
         .stdout
@@ -218,7 +225,7 @@ fn fish_and_zsh_complete_commands_and_flags() {
 
 #[test]
 fn powershell_script_contains_commands() {
-    let script = Chaos::new().run(["completion", "powershell"]).exits(0).stdout;
+    let script = Sandbox::new().run(["completion", "powershell"]).exits(0).stdout;
     assert!(script.contains("Register-ArgumentCompleter -Native -CommandName 'kubectl-chaos'"), "{script}");
     assert!(script.contains("'recover'") && script.contains("'--kubeconfig'"));
 }
@@ -227,21 +234,21 @@ fn powershell_script_contains_commands() {
 #[ignore = "needs kubectl"]
 fn kubectl_plugin_completion_works() {
     let kubectl = find("kubectl").expect("kubectl").canonicalize().unwrap();
-    let chaos = Chaos::new();
-    let bin = with_the_program(&chaos);
-    let config = kubeconfig(&chaos, "http://127.0.0.1:1", &json!({}));
-    let chaos = chaos.env("PATH", bin.display().to_string());
+    let sandbox = Sandbox::new();
+    let bin = with_the_program(&sandbox);
+    let config = kubeconfig(&sandbox, "http://127.0.0.1:1", &json!({}));
+    let sandbox = sandbox.env("PATH", bin.display().to_string());
     // kubectl is started by its path: PATH has only this program
     let ask = |words: &[&str]| {
         let mut command = Command::new(&kubectl);
-        command.args(words).env_clear().env("PATH", &bin).env("HOME", chaos.path(""));
+        command.args(words).env_clear().env("PATH", &bin).env("HOME", sandbox.path(""));
         finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     };
     let listed = ask(&["plugin", "list", "--name-only"]).exits(0);
     let lines: Vec<&str> = listed.stdout.lines().filter(|line| line.contains("chaos")).collect();
     assert_eq!(lines, ["kubectl-chaos"], "{listed:?}");
     assert_eq!(listed.stderr, "");
-    chaos.run(["completion", "install"]).exits(0);
+    sandbox.run(["completion", "install"]).exits(0);
     // the helper is not listed as a plugin
     assert_eq!(ask(&["plugin", "list", "--name-only"]).exits(0).stdout, listed.stdout);
     let completed = |words: &[&str]| ask(&[&["__complete", "chaos"], words].concat()).exits(0).stdout;

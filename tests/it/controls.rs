@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, NONE, finish, is_written, signal, wait_until};
+use crate::harness::{NONE, Sandbox, finish, is_written, signal, wait_until};
 
 const SAFEGUARDS: &str = "chaosaddons.controls.safeguards";
 
@@ -29,10 +29,10 @@ fn experiment(controls: &Value, method: &str) -> Value {
 #[test]
 fn unmet_safeguard_stops_run() {
     let check = |control: Value, method: &str, runs: &[&str]| {
-        let chaos = Chaos::new();
-        let finished = chaos.experiment(&experiment(&json!([control]), method), NONE).exits(9);
+        let sandbox = Sandbox::new();
+        let finished = sandbox.experiment(&experiment(&json!([control]), method), NONE).exits(9);
         assert!(finished.stdout.starts_with("stopped: safeguard 'guard' was not met"), "{}", finished.stdout);
-        let journal = chaos.journal();
+        let journal = sandbox.journal();
         assert_eq!(
             (&journal["status"], &journal["interruption"]["kind"]),
             (&json!("interrupted"), &json!("safeguard"))
@@ -40,7 +40,7 @@ fn unmet_safeguard_stops_run() {
         let names: Vec<_> =
             journal["run"].as_array().unwrap().iter().map(|entry| &entry["activity"]["name"]).collect();
         assert_eq!(names, runs);
-        assert!(!chaos.path("then").exists() && !chaos.path("undone").exists());
+        assert!(!sandbox.path("then").exists() && !sandbox.path("undone").exists());
     };
     // before anything runs
     check(guard("false", &json!({})), "touch acted", &[]);
@@ -57,60 +57,60 @@ fn unmet_safeguard_stops_run() {
 #[test]
 fn met_safeguard_does_not_affect_run() {
     let controls = json!([guard("true", &json!({})), guard("true", &json!({"frequency": 0.02}))]);
-    let chaos = Chaos::new();
-    chaos.experiment(&experiment(&controls, "sleep 0.1"), NONE).exits(0);
-    assert!(chaos.path("then").exists() && chaos.path("undone").exists());
+    let sandbox = Sandbox::new();
+    sandbox.experiment(&experiment(&controls, "sleep 0.1"), NONE).exits(0);
+    assert!(sandbox.path("then").exists() && sandbox.path("undone").exists());
 }
 
 #[test]
 fn failing_safeguard_probe_stops_run() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let mut control = guard("sleep 60", &json!({}));
     control["provider"]["arguments"]["probes"][0]["provider"]["timeout"] = 0.1.into();
-    let finished = chaos.experiment(&experiment(&json!([control]), "touch acted"), NONE).exits(9);
+    let finished = sandbox.experiment(&experiment(&json!([control]), "touch acted"), NONE).exits(9);
     assert!(finished.stdout.contains("could not be measured"), "{}", finished.stdout);
-    assert!(!chaos.path("acted").exists());
+    assert!(!sandbox.path("acted").exists());
 }
 
 #[test]
 fn hanging_safeguard_probe_is_interrupted() {
     let controls = json!([guard("echo $$ > started; sleep 300", &json!({}))]);
-    let chaos = Chaos::new();
-    chaos.write("experiment.json", experiment(&controls, "touch acted").to_string());
-    let child = chaos.start(["run", "experiment.json"]);
-    wait_until("the safeguard looks", || is_written(&chaos.path("started")));
+    let sandbox = Sandbox::new();
+    sandbox.write("experiment.json", experiment(&controls, "touch acted").to_string());
+    let child = sandbox.start(["run", "experiment.json"]);
+    wait_until("the safeguard looks", || is_written(&sandbox.path("started")));
     signal(child.id(), Signal::INT);
     finish(child).exits(130);
-    assert!(!chaos.path("acted").exists());
-    assert_eq!(chaos.journal()["status"], "interrupted");
+    assert!(!sandbox.path("acted").exists());
+    assert_eq!(sandbox.journal()["status"], "interrupted");
 
-    let chaos = Chaos::new();
-    let finished = chaos.experiment(&experiment(&controls, "touch acted"), ["--timeout", "1s"]).exits(9);
+    let sandbox = Sandbox::new();
+    let finished = sandbox.experiment(&experiment(&controls, "touch acted"), ["--timeout", "1s"]).exits(9);
     assert!(finished.stdout.starts_with("stopped: the run exceeded its timeout of"), "{}", finished.stdout);
-    assert!(!chaos.path("acted").exists());
+    assert!(!sandbox.path("acted").exists());
 }
 
 #[test]
 fn global_controls_are_loaded_from_files_and_settings() {
     let provider = guard("false", &json!({}))["provider"].clone();
-    let chaos = Chaos::new();
-    chaos.write("controls.json", json!({"safe": {"provider": provider}}).to_string());
-    chaos.experiment(&experiment(&json!([]), "true"), ["--control-file", "controls.json"]).exits(9);
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
+    sandbox.write("controls.json", json!({"safe": {"provider": provider}}).to_string());
+    sandbox.experiment(&experiment(&json!([]), "true"), ["--control-file", "controls.json"]).exits(9);
+    let sandbox = Sandbox::new();
     let settings = json!({"controls": {"safe": {"provider": provider}}});
-    chaos.write(".chaostoolkit/settings.yaml", serde_yaml::to_string(&settings).unwrap());
-    chaos.experiment(&experiment(&json!([]), "true"), NONE).exits(9);
+    sandbox.write(".chaostoolkit/settings.yaml", serde_yaml::to_string(&settings).unwrap());
+    sandbox.experiment(&experiment(&json!([]), "true"), NONE).exits(9);
 }
 
 #[test]
 fn unknown_control_module_is_rejected() {
     let controls = json!([{"name": "theirs", "provider": {"type": "python", "module": "theirs.control"}}]);
-    let chaos = Chaos::new();
-    chaos.experiment(&experiment(&controls, "touch acted"), NONE).exits(3).says("theirs.control");
-    assert!(!chaos.path("acted").exists());
-    chaos
+    let sandbox = Sandbox::new();
+    sandbox.experiment(&experiment(&controls, "touch acted"), NONE).exits(3).reports("theirs.control");
+    assert!(!sandbox.path("acted").exists());
+    sandbox
         .experiment(&experiment(&controls, "touch acted"), ["--strict=false"])
         .exits(0)
-        .says("theirs.control");
-    assert!(chaos.path("acted").exists());
+        .reports("theirs.control");
+    assert!(sandbox.path("acted").exists());
 }

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStderr};
 
 use serde_json::Value;
 
-use crate::harness::{Chaos, Response, Server, finish, signal, wait_until};
+use crate::harness::{Response, Sandbox, Server, finish, signal, wait_until};
 
 const FALLBACK: &str = "Hmm, no one available to say hello just yet ... maybe try later?";
 
@@ -16,11 +16,11 @@ struct Part {
     address: String,
     /// Keeps standard error open: the part may write more.
     _stderr: BufReader<ChildStderr>,
-    _home: Chaos,
+    _home: Sandbox,
 }
 
 impl Part {
-    fn start(home: Chaos, arguments: &[&str]) -> Self {
+    fn start(home: Sandbox, arguments: &[&str]) -> Self {
         let given = ["sample-app"].iter().chain(arguments).chain(&["--listen", "127.0.0.1:0"]);
         let mut child = home.start(given);
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -31,7 +31,7 @@ impl Part {
     }
 
     fn consumer(provider: &str, arguments: &[&str]) -> Self {
-        let home = Chaos::new().env("PROVIDER_URL", provider);
+        let home = Sandbox::new().env("PROVIDER_URL", provider);
         Self::start(home, &[&["consumer"], arguments].concat())
     }
 
@@ -61,7 +61,7 @@ impl Drop for Part {
 
 #[test]
 fn consumer_forwards_provider_response() {
-    let provider = Part::start(Chaos::new(), &["provider"]);
+    let provider = Part::start(Sandbox::new(), &["provider"]);
     let hello = (200, "Hello from the provider!".to_owned());
     assert_eq!(provider.get("/"), hello);
     for breaker in [&[][..], &["--circuit-breaker"]] {
@@ -75,7 +75,7 @@ fn consumer_forwards_provider_response() {
 #[test]
 fn consumer_without_provider_fails_or_falls_back() {
     let gone = {
-        let provider = Part::start(Chaos::new(), &["provider"]);
+        let provider = Part::start(Sandbox::new(), &["provider"]);
         format!("http://{}/", provider.address)
     };
     let (status, body) = Part::consumer(&gone, &[]).ask();
@@ -113,7 +113,7 @@ fn open_circuit_sends_no_requests() {
 
 #[test]
 fn provider_exits_0_on_sigterm() {
-    let mut provider = Part::start(Chaos::new(), &["provider"]);
+    let mut provider = Part::start(Sandbox::new(), &["provider"]);
     let child = provider.child.take().unwrap();
     signal(child.id(), rustix::process::Signal::TERM);
     finish(child).exits(0);
@@ -123,7 +123,7 @@ fn provider_exits_0_on_sigterm() {
 fn invalid_demo_app_arguments_are_rejected() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    Chaos::new().run(["sample-app", "provider", "--listen", &address]).exits(2).says("cannot listen on");
-    Chaos::new().run(["sample-app", "consumer", "--failure-threshold", "0"]).exits(2);
-    Chaos::new().run(["sample-app", "consumer", "--listen", "nowhere"]).exits(2);
+    Sandbox::new().run(["sample-app", "provider", "--listen", &address]).exits(2).reports("cannot listen on");
+    Sandbox::new().run(["sample-app", "consumer", "--failure-threshold", "0"]).exits(2);
+    Sandbox::new().run(["sample-app", "consumer", "--listen", "nowhere"]).exits(2);
 }

@@ -12,7 +12,7 @@ fn pods(name: &str, arguments: &Value) -> Value {
 
 /// The effect of the first action of the last run.
 fn effect(site: &Site) -> Value {
-    site.chaos.journal()["kubectl-chaos"]["activities"][0]["effect"].clone()
+    site.sandbox.journal()["kubectl-chaos"]["activities"][0]["effect"].clone()
 }
 
 /// Creates an object with a finalizer and deletes it, so that it is terminating until `release`.
@@ -59,7 +59,7 @@ fn terminating_pod_is_no_target(site: &Site) {
         &[],
     )
     .exits(0);
-    let record = &site.chaos.journal()["kubectl-chaos"]["activities"][0];
+    let record = &site.sandbox.journal()["kubectl-chaos"]["activities"][0];
     assert_eq!(
         (&record["targets"][0]["name"], &record["targets"][1]),
         (&json!("alive"), &Value::Null),
@@ -91,7 +91,7 @@ fn ended_pod_is_no_target(site: &Site) {
         for action in ["terminate_pods", "delete_pods"] {
             site.run(&json!([pods(action, &json!({"label_selector": "app=done"}))]), &[])
                 .exits(5)
-                .says("no target matched");
+                .reports("no target matched");
             assert!(site.read(&path).body["metadata"]["deletionTimestamp"].is_null(), "{action} {phase}");
         }
     }
@@ -113,7 +113,7 @@ fn terminating_object_is_not_changed(site: &Site) {
     let delete = function("action", "deployment.actions", "delete_deployment", &json!({"name": "web"}));
     let delete_service = function("action", "service.actions", "delete_service", &json!({"name": "web"}));
     for action in [&delete, &delete_service] {
-        site.run(&json!([action]), &[]).exits(5).says("nothing changed");
+        site.run(&json!([action]), &[]).exits(5).reports("nothing changed");
     }
     let method = json!([{"type": "action", "name": "act", "provider": {"type": "process", "path": "true"}}]);
     let rolled_back = with(experiment(&method), &json!({"rollbacks": [delete]}));
@@ -130,10 +130,10 @@ fn shortfall_is_told(site: &Site) {
         json!([pods("terminate_pods", &arguments)])
     };
     let text = "50 Pods were requested, but only 2 match";
-    site.run(&kill(json!({"qty": 50})), &[]).exits(0).says(text);
+    site.run(&kill(json!({"qty": 50})), &[]).exits(0).reports(text);
     site.ready_pods(&["c", "d"], &json!({"app": "few"}));
     let text = "150 % of the Pods were requested, but only";
-    site.run(&kill(json!({"qty": 150, "mode": "percentage"})), &[]).exits(0).says(text);
+    site.run(&kill(json!({"qty": 150, "mode": "percentage"})), &[]).exits(0).reports(text);
 }
 
 /// A rollback of a fault that changed nothing has nothing to restore: the cause decides.
@@ -146,7 +146,7 @@ fn rollback_without_fault_is_not_incomplete(site: &Site) {
     let finished = site.run_experiment(&experiment, &[]).exits(5);
     let said = "action-not-confirmed: action 'drain_nodes' failed";
     assert!(finished.stdout.starts_with(said), "{}", finished.stdout);
-    let journal = site.chaos.journal();
+    let journal = site.sandbox.journal();
     assert!(journal["run"][0]["exception"][0].as_str().unwrap().contains("zone=nowhere"), "{journal}");
     // a command may have changed something, so its failed rollback counts
     let mut with_command = experiment;

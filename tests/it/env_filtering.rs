@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, Response, Server, experiment, function, kubeconfig, with};
+use crate::harness::{Response, Sandbox, Server, experiment, function, kubeconfig, with};
 
 /// Variables of the job that no experiment may read.
 const WITHHELD: [&str; 22] = [
@@ -31,9 +31,9 @@ const WITHHELD: [&str; 22] = [
 ];
 
 /// A sandbox with all these variables, and with variables that are passed on.
-fn job() -> Chaos {
-    let chaos = Chaos::new().env("MY_OWN_TOKEN", "mine").env("GITHUB_SHA", "abc");
-    WITHHELD.iter().fold(chaos, |chaos, name| chaos.env(name, "kept-from-processes"))
+fn job() -> Sandbox {
+    let sandbox = Sandbox::new().env("MY_OWN_TOKEN", "mine").env("GITHUB_SHA", "abc");
+    WITHHELD.iter().fold(sandbox, |sandbox, name| sandbox.env(name, "kept-from-processes"))
 }
 
 fn sh(script: &str) -> Value {
@@ -42,7 +42,7 @@ fn sh(script: &str) -> Value {
 
 #[test]
 fn ci_tokens_are_removed_from_process_environment() {
-    let chaos = job();
+    let sandbox = job();
     // in the method, as a shell command, in a hypothesis, in the configuration, in a rollback, in a tolerance
     let dump = |file: &str| sh(&format!("env > {file}"));
     let whole = json!({
@@ -54,9 +54,9 @@ fn ci_tokens_are_removed_from_process_environment() {
             {"type": "action", "name": "s", "provider": {"type": "process", "path": "env", "arguments": "> shell"}}],
         "rollbacks": [{"type": "action", "name": "r", "provider": dump("rollback")}],
     });
-    chaos.experiment(&with(experiment(&json!([])), &whole), [""; 0]).exits(0);
+    sandbox.experiment(&with(experiment(&json!([])), &whole), [""; 0]).exits(0);
     for file in ["configuration", "hypothesis", "method", "shell", "rollback"] {
-        let environment = chaos.read(file);
+        let environment = sandbox.read(file);
         assert!(!environment.contains("kept-from-processes"), "{file}: {environment}");
         for passed in ["MY_OWN_TOKEN=mine\n", "GITHUB_SHA=abc\n", "PATH=", "HOME="] {
             assert!(environment.contains(passed), "{file} lacks {passed}: {environment}");
@@ -72,16 +72,16 @@ fn ci_tokens_are_removed_from_credential_plugins() {
         "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
         _ => Response::json(&json!({"metadata": {}, "items": []})),
     });
-    let chaos = job();
+    let sandbox = job();
     let credential = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
         "status": {"token": "t"}});
-    let script = format!("env > {}; echo '{credential}'", chaos.path("plugin").display());
+    let script = format!("env > {}; echo '{credential}'", sandbox.path("plugin").display());
     let plugin = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh",
         "args": ["-c", script], "interactiveMode": "Never", "env": [{"name": "WHO", "value": "me"}]}});
-    let config = kubeconfig(&chaos, &server.url(""), &plugin);
+    let config = kubeconfig(&sandbox, &server.url(""), &plugin);
     let method = json!([function("probe", "pod.probes", "count_pods", &json!({"label_selector": "a=b"}))]);
-    chaos.experiment(&experiment(&method), ["--kubeconfig", &config]).exits(0);
-    let environment = chaos.read("plugin");
+    sandbox.experiment(&experiment(&method), ["--kubeconfig", &config]).exits(0);
+    let environment = sandbox.read("plugin");
     assert!(!environment.contains("kept-from-processes"), "{environment}");
     for passed in ["WHO=me\n", "MY_OWN_TOKEN=mine\n", "GITHUB_SHA=abc\n", "PATH="] {
         assert!(environment.contains(passed), "{passed} is missing: {environment}");

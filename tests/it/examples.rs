@@ -3,31 +3,31 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::harness::{Chaos, Finished, Response, Server};
+use crate::harness::{ProcessResult, Response, Sandbox, Server};
 
 /// Runs an example from the root of the repository, with its own temporary directory.
-fn run(chaos: &Chaos, example: &str, arguments: &[&str]) -> Finished {
-    let journal = chaos.path("journal.json");
+fn run(sandbox: &Sandbox, example: &str, arguments: &[&str]) -> ProcessResult {
+    let journal = sandbox.path("journal.json");
     let root = env!("CARGO_MANIFEST_DIR");
     let given = ["--change-dir", root, "run", example, "--journal-path", journal.to_str().unwrap()];
-    chaos.run(given.iter().chain(arguments))
+    sandbox.run(given.iter().chain(arguments))
 }
 
 /// A sandbox with its own temporary directory.
-fn home() -> Chaos {
-    let chaos = Chaos::new();
-    let folder = chaos.path("").to_str().unwrap().to_owned();
-    chaos.env("TMPDIR", folder)
+fn home() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path("").to_str().unwrap().to_owned();
+    sandbox.env("TMPDIR", folder)
 }
 
 #[test]
 fn interrupted_save_deviates_only_when_written_in_place() {
-    let chaos = home();
-    let cured = run(&chaos, "examples/interrupted-save.json", &[]).exits(0);
+    let sandbox = home();
+    let cured = run(&sandbox, "examples/interrupted-save.json", &[]).exits(0);
     assert!(cured.stdout.starts_with("held: "), "{}", cured.stdout);
-    let weak = run(&chaos, "examples/interrupted-save.json", &["--var", "writer=in-place"]).exits(1);
+    let weak = run(&sandbox, "examples/interrupted-save.json", &["--var", "writer=in-place"]).exits(1);
     assert!(weak.stdout.starts_with("deviated: "), "{}", weak.stdout);
-    let journal = chaos.journal();
+    let journal = sandbox.journal();
     assert_eq!(journal["run"][0]["output"]["stdout"], "killed\n", "the writer was really killed");
     assert!(
         journal["steady_states"]["after"]["probes"][0]["output"]["stdout"]
@@ -35,24 +35,24 @@ fn interrupted_save_deviates_only_when_written_in_place() {
             .unwrap()
             .starts_with("torn")
     );
-    run(&chaos, "examples/interrupted-save.json", &["--var", "writer=none"]).exits(5);
-    assert!(!chaos.path("kubectl-chaos-example-state").exists(), "the rollback removed it");
+    run(&sandbox, "examples/interrupted-save.json", &["--var", "writer=none"]).exits(5);
+    assert!(!sandbox.path("kubectl-chaos-example-state").exists(), "the rollback removed it");
 }
 
 #[test]
 fn busy_machine_is_probed_during_method() {
-    let chaos = home();
-    run(&chaos, "examples/busy-machine.yaml", &["--var", "seconds:int=1"]).exits(0);
-    let journal = chaos.journal();
+    let sandbox = home();
+    run(&sandbox, "examples/busy-machine.yaml", &["--var", "seconds:int=1"]).exits(0);
+    let journal = sandbox.journal();
     assert!(!journal["steady_states"]["during"].as_array().unwrap().is_empty());
     assert_eq!(journal["run"].as_array().unwrap().len(), 3);
 }
 
 #[test]
 fn lost_settings_are_restored() {
-    let chaos = home();
-    run(&chaos, "examples/lost-settings.yaml", &[]).exits(0);
-    let journal = chaos.journal();
+    let sandbox = home();
+    run(&sandbox, "examples/lost-settings.yaml", &[]).exits(0);
+    let journal = sandbox.journal();
     assert_eq!(
         journal["run"][1]["output"]["stdout"], "5\n",
         "the settings were in use before they were lost"
@@ -72,9 +72,9 @@ fn failing_service_deviates() {
         let status = if broken.load(Ordering::Relaxed) && request.method == "GET" { 503 } else { 200 };
         Response::new(status, "text/plain", "said")
     });
-    let chaos = home();
+    let sandbox = home();
     let url = format!("url={}", server.url(""));
-    run(&chaos, "examples/http-service.yaml", &["--var", &url]).exits(1);
+    run(&sandbox, "examples/http-service.yaml", &["--var", &url]).exits(1);
     let asked: Vec<_> =
         server.requests().into_iter().map(|request| request.method + " " + &request.path).collect();
     assert_eq!(asked, ["GET /health", "POST /admin/fail", "GET /health", "POST /admin/mend"]);
@@ -88,7 +88,7 @@ fn learning_loop_files_are_consistent() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let experiment = format!("{LOOP}/experiment.json");
     let arguments = ["--change-dir", root.to_str().unwrap(), "validate", &experiment, "-o", "json"];
-    Chaos::new().run(arguments).exits(0);
+    Sandbox::new().run(arguments).exits(0);
     let image = concat!("ghcr.io/kubectl-chaos/kubectl-chaos:", env!("CARGO_PKG_VERSION"));
     let read = |name: &str| std::fs::read_to_string(root.join(LOOP).join(name)).unwrap();
     for arm in ["01-before", "03-after"] {
@@ -113,7 +113,7 @@ fn every_example_is_valid_and_linked_in_readme() {
             assert!(readme.contains(&format!("(examples/{name})")), "{name} is not in the README");
             let example = format!("examples/{name}");
             let checked =
-                Chaos::new().run(["--change-dir", root.to_str().unwrap(), "validate", &example]).exits(0);
+                Sandbox::new().run(["--change-dir", root.to_str().unwrap(), "validate", &example]).exits(0);
             assert_eq!(checked.stdout, format!("{example}: valid\n"));
         }
     }

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, Response, Server, Site, function, object, pod_spec};
+use crate::harness::{Response, Sandbox, Server, Site, function, object, pod_spec};
 
 /// The values, as JSON. The parser accepts `NaN` and `Infinity`, as Python does.
 const VALUES: [&str; 17] = [
@@ -173,16 +173,16 @@ fn cases(experiment: &Value) -> Vec<Case> {
 }
 
 /// Why a case that validation accepts is a fault; `None` if it is not.
-fn find_fault(case: &Case, chaos: &Chaos, site: Option<&Site>) -> Option<String> {
-    chaos.write("case.json", &case.text);
-    let _ = std::fs::remove_file(chaos.path("journal.json"));
-    let mut command = chaos.command(["run", "case.json", "--timeout", "20s", "--effect-timeout", "1s"]);
+fn find_fault(case: &Case, sandbox: &Sandbox, site: Option<&Site>) -> Option<String> {
+    sandbox.write("case.json", &case.text);
+    let _ = std::fs::remove_file(sandbox.path("journal.json"));
+    let mut command = sandbox.command(["run", "case.json", "--timeout", "20s", "--effect-timeout", "1s"]);
     if let Some(site) = site {
         command.env("KUBECONFIG", &site.config);
     }
     let piped = std::process::Stdio::piped;
     let finished = crate::harness::finish(command.stdout(piped()).stderr(piped()).spawn().unwrap());
-    let journal = std::fs::read_to_string(chaos.path("journal.json")).unwrap_or_default();
+    let journal = std::fs::read_to_string(sandbox.path("journal.json")).unwrap_or_default();
     let journal: Value = serde_json::from_str(&journal).unwrap_or_default();
     let failed = |activity: &Value| {
         let text = activity["exception"].to_string();
@@ -200,17 +200,17 @@ fn find_fault(case: &Case, chaos: &Chaos, site: Option<&Site>) -> Option<String>
 }
 
 /// Validates cases, runs the valid ones, and returns the number of cases and the faults.
-fn check(all: &[Case], chaos: &Chaos, site: Option<&Site>) -> Vec<String> {
+fn check(all: &[Case], sandbox: &Sandbox, site: Option<&Site>) -> Vec<String> {
     let paths: Vec<String> = (0..all.len()).map(|index| format!("{index}.json")).collect();
     for (path, case) in paths.iter().zip(all) {
-        chaos.write(path, &case.text);
+        sandbox.write(path, &case.text);
     }
     let arguments = ["validate", "-o", "json"].into_iter().map(str::to_owned).chain(paths);
-    let report = chaos.run(arguments).json();
+    let report = sandbox.run(arguments).json();
     let mut faults = Vec::new();
     for (checked, case) in report["files"].as_array().unwrap().iter().zip(all) {
         if checked["valid"] == true {
-            if let Some(fault) = find_fault(case, chaos, site) {
+            if let Some(fault) = find_fault(case, sandbox, site) {
                 // all cases take minutes
                 println!("{fault}");
                 faults.push(fault);
@@ -230,12 +230,12 @@ fn check(all: &[Case], chaos: &Chaos, site: Option<&Site>) -> Vec<String> {
 fn check_part(step: usize) {
     let server = Server::start(|_| Response::json(&json!({"a": 1})));
     let part = |all: Vec<Case>| all.into_iter().step_by(step).collect::<Vec<_>>();
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let base = general(&server);
-    chaos.write("base.json", base.to_string());
-    chaos.run(["run", "base.json"]).exits(0);
+    sandbox.write("base.json", base.to_string());
+    sandbox.run(["run", "base.json"]).exits(0);
     let all = part(cases(&base));
-    let mut faults = check(&all, &chaos, None);
+    let mut faults = check(&all, &sandbox, None);
 
     let site = Site::embedded();
     let labels = json!({"app": "web"});
@@ -251,13 +251,13 @@ fn check_part(step: usize) {
     site.create(&site.at("apps/v1", "deployments"), &web);
     site.until(&site.at("apps/v1", "deployments/web"), |answer| answer.body["status"]["readyReplicas"] == 2);
     let base = with_functions(&site);
-    chaos.write("base.json", base.to_string());
-    let mut command = chaos.command(["run", "base.json"]);
+    sandbox.write("base.json", base.to_string());
+    let mut command = sandbox.command(["run", "base.json"]);
     let piped = std::process::Stdio::piped;
     command.env("KUBECONFIG", &site.config).stdout(piped()).stderr(piped());
     crate::harness::finish(command.spawn().unwrap()).exits(0);
     let functions = part(cases(&base));
-    faults.extend(check(&functions, &chaos, Some(&site)));
+    faults.extend(check(&functions, &sandbox, Some(&site)));
     let tried = all.len() + functions.len();
     println!("{tried} cases tried, {} faults", faults.len());
     assert!(faults.is_empty(), "{} faults of {tried} cases:\n{}", faults.len(), faults.join("\n"));

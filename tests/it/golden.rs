@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::harness::{Chaos, redact, redact_values};
+use crate::harness::{Sandbox, redact, redact_values};
 
 /// The result files of a command. A file is missing if it would be empty.
 const RESULTS: [&str; 4] = ["exit", "stdout", "stderr", "journal.json"];
@@ -44,13 +44,13 @@ fn command_output_matches_golden_cases() {
 
 /// Runs a case in a copy of its directory.
 fn run(case: &Path) -> [Option<String>; 4] {
-    let chaos = Chaos::new();
-    let arguments = lay_out(case, &chaos);
-    let finished = chaos.run(&arguments);
-    let folder = chaos.path("");
+    let sandbox = Sandbox::new();
+    let arguments = lay_out(case, &sandbox);
+    let finished = sandbox.run(&arguments);
+    let folder = sandbox.path("");
     let redact = |text: &str| redact(&text.replace(folder.to_str().unwrap().trim_end_matches('/'), "FOLDER"));
-    let journal = chaos.path("journal.json").exists().then(|| {
-        let mut journal = chaos.journal();
+    let journal = sandbox.path("journal.json").exists().then(|| {
+        let mut journal = sandbox.journal();
         redact_values(&mut journal);
         redact(&(serde_json::to_string_pretty(&journal).unwrap() + "\n"))
     });
@@ -60,14 +60,14 @@ fn run(case: &Path) -> [Option<String>; 4] {
 }
 
 /// Copies the input files of a case to the sandbox. Returns the arguments of the command.
-pub fn lay_out(case: &Path, chaos: &Chaos) -> Vec<String> {
+pub fn lay_out(case: &Path, sandbox: &Sandbox) -> Vec<String> {
     let mut arguments = Vec::new();
     for file in fs::read_dir(case).unwrap().map(|entry| entry.unwrap().path()) {
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
         if name == "args" {
             arguments = fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
         } else if !RESULTS.contains(&name.as_str()) {
-            chaos.write(&name, fs::read(&file).unwrap());
+            sandbox.write(&name, fs::read(&file).unwrap());
         }
     }
     arguments

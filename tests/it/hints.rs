@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, experiment};
+use crate::harness::{Sandbox, experiment};
 
 fn function(module: &str, name: &str, arguments: &Value) -> Value {
     json!({"type": "action", "name": "a", "provider":
@@ -102,10 +102,10 @@ fn follow(whole: &mut Value, diagnostic: &Value) {
 
 /// Follows the hints until the experiment is valid.
 fn follow_all(mut whole: Value) -> Value {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     for _ in 0..6 {
-        chaos.write("e.json", whole.to_string());
-        let report = chaos.run(["validate", "-o", "json", "e.json"]).json();
+        sandbox.write("e.json", whole.to_string());
+        let report = sandbox.run(["validate", "-o", "json", "e.json"]).json();
         let diagnostics = report["files"][0]["diagnostics"].as_array().unwrap().clone();
         match diagnostics.iter().find(|diagnostic| diagnostic["severity"] == "error") {
             None => return whole,
@@ -179,9 +179,9 @@ fn followed_hints_lead_to_a_valid_experiment() {
         with_path("items[0].a-b"),
     ];
     for mistake in mistakes {
-        let chaos = Chaos::new();
-        chaos.write("e.json", mistake.to_string());
-        chaos.run(["validate", "e.json"]).exits(3);
+        let sandbox = Sandbox::new();
+        sandbox.write("e.json", mistake.to_string());
+        sandbox.run(["validate", "e.json"]).exits(3);
         let mended = follow_all(mistake.clone());
         let arguments = &mended["method"][0]["provider"]["arguments"];
         assert!(arguments["all"].is_null(), "the hints select every Pod: {mended:#}");
@@ -194,10 +194,10 @@ fn followed_hints_lead_to_a_valid_experiment() {
 
 #[test]
 fn foreign_document_is_named_with_the_way_out() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let check = |document: &Value, what: &str, hint: &str| {
-        chaos.write("e.json", document.to_string());
-        let report = chaos.run(["validate", "-o", "json", "e.json"]).exits(3).json();
+        sandbox.write("e.json", document.to_string());
+        let report = sandbox.run(["validate", "-o", "json", "e.json"]).exits(3).json();
         let diagnostics = report["files"][0]["diagnostics"].as_array().unwrap();
         assert_eq!(diagnostics.len(), 1, "{report:#}");
         assert_eq!(diagnostics[0]["message"], format!("this is {what}, not an experiment"));
@@ -220,46 +220,46 @@ fn foreign_document_is_named_with_the_way_out() {
     map["data"] = json!({"experiment.json": "{\"title\": \"t\", \"method\": [{\"provider\": {}}]}"});
     check(&map, "a ConfigMap that contains an experiment", "'experiment.json'");
     check(&json!({"configuration": {"a": 1}}), "a variable file", "--var-file");
-    chaos.write("ok.json", experiment(&json!([])).to_string());
-    chaos.run(["run", "ok.json"]).exits(0);
-    check(&chaos.journal(), "a journal", "kubectl chaos report");
+    sandbox.write("ok.json", experiment(&json!([])).to_string());
+    sandbox.run(["run", "ok.json"]).exits(0);
+    check(&sandbox.journal(), "a journal", "kubectl chaos report");
 }
 
 #[test]
 fn json_with_comments_is_valid_as_yaml() {
     let text = "{\n  \"title\": \"t\", # a comment\n  \"description\": \"d\",\n  \"method\": []\n}\n";
-    let chaos = Chaos::new();
-    chaos.write("e.json", text);
-    let report = chaos.run(["validate", "-o", "json", "e.json"]).exits(3).json();
+    let sandbox = Sandbox::new();
+    sandbox.write("e.json", text);
+    let report = sandbox.run(["validate", "-o", "json", "e.json"]).exits(3).json();
     let diagnostic = &report["files"][0]["diagnostics"][0];
     assert_eq!((&diagnostic["line"], &diagnostic["column"]), (&json!(2), &json!(17)), "{report:#}");
     assert!(diagnostic["hint"].as_str().unwrap().starts_with("save the file as .yaml"), "{report:#}");
-    chaos.write("e.yaml", text);
-    chaos.run(["validate", "e.yaml"]).exits(0);
-    chaos.write("e.json", "{\"title\": \"t\" // a comment\n}");
-    let report = chaos.run(["validate", "-o", "json", "e.json"]).exits(3).json();
+    sandbox.write("e.yaml", text);
+    sandbox.run(["validate", "e.yaml"]).exits(0);
+    sandbox.write("e.json", "{\"title\": \"t\" // a comment\n}");
+    let report = sandbox.run(["validate", "-o", "json", "e.json"]).exits(3).json();
     let hint = &report["files"][0]["diagnostics"][0]["hint"];
     assert_eq!(hint, "remove the comments: JSON has none");
 }
 
 #[test]
 fn first_error_of_validate_is_shown_once() {
-    let chaos = Chaos::new();
-    chaos.write("e.json", json!({"description": "d", "method": []}).to_string());
-    let count = |finished: &crate::harness::Finished| {
+    let sandbox = Sandbox::new();
+    sandbox.write("e.json", json!({"description": "d", "method": []}).to_string());
+    let count = |finished: &crate::harness::ProcessResult| {
         (finished.stdout.clone() + &finished.stderr).matches("experiment requires a title").count()
     };
-    assert_eq!(count(&chaos.run(["validate", "e.json"]).exits(3)), 1);
+    assert_eq!(count(&sandbox.run(["validate", "e.json"]).exits(3)), 1);
     // tools of the Chaos Toolkit search for its line
-    assert_eq!(count(&chaos.run(["validate", "e.json", "--exit-code=chaostoolkit"]).exits(1)), 2);
+    assert_eq!(count(&sandbox.run(["validate", "e.json", "--exit-code=chaostoolkit"]).exits(1)), 2);
 }
 
 #[test]
 fn invalid_variable_file_is_refused_before_anything_runs() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let touch = json!([{"type": "action", "name": "a",
         "provider": {"type": "process", "path": "touch", "arguments": ["touched"]}}]);
-    chaos.write("e.json", experiment(&touch).to_string());
+    sandbox.write("e.json", experiment(&touch).to_string());
     for (name, text, shows) in [
         ("v.json", "{\"configuration\": ", "broken JSON"),
         ("v.yaml", "configuration: [", "v.yaml:"),
@@ -268,26 +268,26 @@ fn invalid_variable_file_is_refused_before_anything_runs() {
         ("v.json", "{\"Configuration\": {}}", "did you mean \"configuration\"?"),
         ("v.env", "A", "expected NAME=value"),
     ] {
-        chaos.write(name, text);
-        chaos.run(["run", "e.json", "--var-file", name]).exits(3).says(shows);
-        assert!(!chaos.path("touched").exists() && !chaos.path("journal.json").exists(), "{text}");
-        chaos.run(["validate", "e.json", "--var-file", name]).exits(3);
+        sandbox.write(name, text);
+        sandbox.run(["run", "e.json", "--var-file", name]).exits(3).reports(shows);
+        assert!(!sandbox.path("touched").exists() && !sandbox.path("journal.json").exists(), "{text}");
+        sandbox.run(["validate", "e.json", "--var-file", name]).exits(3);
     }
     // as the Chaos Toolkit
-    chaos.write("v.json", "{\"a\": \"1\"}");
-    chaos
+    sandbox.write("v.json", "{\"a\": \"1\"}");
+    sandbox
         .run(["run", "e.json", "--var-file", "v.json", "--strict=false"])
         .exits(0)
-        .says("v.json:1:2: unknown key");
+        .reports("v.json:1:2: unknown key");
 }
 
 #[test]
 fn dynamic_configuration_needs_no_name() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let mut whole = experiment(&json!([{"type": "probe", "name": "say", "provider":
         {"type": "process", "path": "echo", "arguments": ["${greeting}"]}}]));
     whole["configuration"] = json!({"greeting": {"type": "probe", "provider":
         {"type": "process", "path": "echo", "arguments": ["-n", "hi"]}}});
-    chaos.experiment(&whole, crate::harness::NONE).exits(0);
-    assert_eq!(chaos.journal()["run"][0]["output"]["stdout"], "hi\n");
+    sandbox.experiment(&whole, crate::harness::NONE).exits(0);
+    assert_eq!(sandbox.journal()["run"][0]["output"]["stdout"], "hi\n");
 }

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, NONE, Server, Site, experiment, function, object, pod_spec};
+use crate::harness::{NONE, Sandbox, Server, Site, experiment, function, object, pod_spec};
 
 #[test]
 fn unreachable_cluster_is_detected_before_run() {
@@ -12,30 +12,30 @@ fn unreachable_cluster_is_detected_before_run() {
     let touch = json!({"type": "action", "name": "touch", "provider":
         {"type": "process", "path": "touch", "arguments": ["touched"]}});
     let method = json!([touch, look]);
-    let refused = |chaos: Chaos, arguments: &[&str], text: &str| {
-        chaos.experiment(&experiment(&method), arguments).exits(4).says(text);
-        assert!(!chaos.path("touched").exists() && !chaos.path("journal.json").exists());
+    let refused = |sandbox: Sandbox, arguments: &[&str], text: &str| {
+        sandbox.experiment(&experiment(&method), arguments).exits(4).reports(text);
+        assert!(!sandbox.path("touched").exists() && !sandbox.path("journal.json").exists());
     };
-    refused(Chaos::new(), &[], "no cluster configured: no kubeconfig at");
-    refused(Chaos::new(), &["--server", "http://127.0.0.1:1"], "cannot reach http://127.0.0.1:1");
+    refused(Sandbox::new(), &[], "no cluster configured: no kubeconfig at");
+    refused(Sandbox::new(), &["--server", "http://127.0.0.1:1"], "cannot reach http://127.0.0.1:1");
     let described = |server: &str| {
         json!({"apiVersion": "v1", "kind": "Config", "current-context": "one",
             "clusters": [{"name": "c", "cluster": {"server": server}}], "users": [{"name": "u", "user": {}}],
             "contexts": [{"name": "one", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}]})
         .to_string()
     };
-    let chaos = Chaos::new();
-    let file = chaos.write("config", described("http://127.0.0.1:1")).to_str().unwrap().to_owned();
-    refused(chaos, &["--kubeconfig", &file, "--context", "two"], "Expected object with name two");
-    let chaos = Chaos::new();
-    let list = format!("nowhere:{}", chaos.write("config", described("http://127.0.0.1:1")).display());
-    refused(chaos.env("KUBECONFIG", list), &[], "context one");
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("config", described("http://127.0.0.1:1")).to_str().unwrap().to_owned();
+    refused(sandbox, &["--kubeconfig", &file, "--context", "two"], "Expected object with name two");
+    let sandbox = Sandbox::new();
+    let list = format!("nowhere:{}", sandbox.write("config", described("http://127.0.0.1:1")).display());
+    refused(sandbox.env("KUBECONFIG", list), &[], "context one");
     // errors in flags name the flag and the valid values
     let with_config = |arguments: &[&str], text: &str| {
-        let chaos = Chaos::new();
-        chaos.write("config", described("http://127.0.0.1:1"));
-        chaos.write("none", "a: b\n");
-        refused(chaos, arguments, text);
+        let sandbox = Sandbox::new();
+        sandbox.write("config", described("http://127.0.0.1:1"));
+        sandbox.write("none", "a: b\n");
+        refused(sandbox, arguments, text);
     };
     let config = |more: &[&'static str]| [&["--kubeconfig", "config"], more].concat();
     with_config(&config(&["--cluster", "nope"]), "--cluster nope: config has no such cluster");
@@ -49,17 +49,17 @@ fn unreachable_cluster_is_detected_before_run() {
         "cannot use the cluster: cannot reach http://127.0.0.1:1 (config, context one): ",
     );
     let server = Server::start(|_| crate::harness::refused(401, "Unauthorized", &Value::Null));
-    let chaos = Chaos::new();
-    chaos.write("config", described(&server.url("")));
+    let sandbox = Sandbox::new();
+    sandbox.write("config", described(&server.url("")));
     let named = format!("cannot use the cluster at {} (config, context one): ", server.url(""));
-    refused(chaos, &config(&[]), &named);
+    refused(sandbox, &config(&[]), &named);
     with_config(&["--server", "http://127.0.0.1:1"], "(--server)");
     // runs that are not strict detect it during the activity, like the Chaos Toolkit
-    let chaos = Chaos::new();
-    chaos.experiment(&experiment(&method), ["--strict=false"]).exits(0);
-    assert_eq!(chaos.journal()["run"][1]["status"], "failed");
+    let sandbox = Sandbox::new();
+    sandbox.experiment(&experiment(&method), ["--strict=false"]).exits(0);
+    assert_eq!(sandbox.journal()["run"][1]["status"], "failed");
     // an experiment without Kubernetes activities needs no cluster
-    Chaos::new().experiment(&experiment(&json!([])), NONE).exits(0);
+    Sandbox::new().experiment(&experiment(&json!([])), NONE).exits(0);
 }
 
 /// A killed Pod is confirmed gone and replaced; an action without targets is no success.
@@ -74,7 +74,7 @@ fn killed_pod_is_confirmed_gone(site: &Site) {
     site.until(&path, |answer| answer.body["status"]["availableReplicas"] == 2);
     let run = |method: Value, code: i32| {
         let finished = site.run(&method, &["-o", "json"]).exits(code);
-        (finished, site.chaos.journal()["kubectl-chaos"].clone())
+        (finished, site.sandbox.journal()["kubectl-chaos"].clone())
     };
     let kill = |labels: &str| {
         function("action", "pod.actions", "terminate_pods", &json!({"label_selector": labels}))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, NONE};
+use crate::harness::{NONE, Sandbox};
 
 fn shell(name: &str, script: &str, tolerance: &Value) -> Value {
     let mut probe = json!({"type": "probe", "name": name,
@@ -23,9 +23,9 @@ fn experiment(method: &Value) -> Value {
 #[test]
 fn unmet_tolerance_in_the_method_deviates() {
     let check = |probe: Value, code: i32, met: Option<bool>| {
-        let chaos = Chaos::new();
-        let finished = chaos.experiment(&experiment(&json!([probe])), NONE).exits(code);
-        let journal = chaos.journal();
+        let sandbox = Sandbox::new();
+        let finished = sandbox.experiment(&experiment(&json!([probe])), NONE).exits(code);
+        let journal = sandbox.journal();
         // the keys of the Chaos Toolkit stay
         assert_eq!(
             (&journal["status"], &journal["deviated"]),
@@ -40,12 +40,12 @@ fn unmet_tolerance_in_the_method_deviates() {
                 assert_eq!((&recorded[0]["at"], &recorded[0]["met"]), (&json!("/run/0"), &json!(met)));
             }
         }
-        assert!(chaos.path("undone").exists());
+        assert!(sandbox.path("undone").exists());
         if code == 1 {
             assert!(finished.stdout.starts_with("deviated: probe 'p' "), "{}", finished.stdout);
             assert!(finished.stdout.contains("in the method"), "{}", finished.stdout);
             // a reader comes to the same verdict
-            chaos.run(["report", "journal.json", "--junit", "-"]).exits(0);
+            sandbox.run(["report", "journal.json", "--junit", "-"]).exits(0);
         }
     };
     check(shell("p", "exit 3", &json!(0)), 1, Some(false));
@@ -75,12 +75,12 @@ fn unmet_tolerance_in_the_method_deviates() {
 
 #[test]
 fn tolerances_in_the_method_are_ignored_without_strict() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let method = json!([shell("p", "exit 3", &json!(0))]);
-    chaos.experiment(&experiment(&method), ["--strict=false"]).exits(0);
-    assert_eq!(chaos.journal()["kubectl-chaos"]["tolerances"], Value::Null);
+    sandbox.experiment(&experiment(&method), ["--strict=false"]).exits(0);
+    assert_eq!(sandbox.journal()["kubectl-chaos"]["tolerances"], Value::Null);
     for dry in ["probes", "activities"] {
-        chaos.experiment(&experiment(&method), ["--dry", dry]).exits(0);
+        sandbox.experiment(&experiment(&method), ["--dry", dry]).exits(0);
     }
 }
 
@@ -90,15 +90,18 @@ fn standard_error_of_a_failed_process_is_shown() {
     let script = "echo one >&2; echo two >&2; echo three >&2; echo four >&2; exit 3";
     let mut action = shell("act", script, &json!("none"));
     action["type"] = json!("action");
-    let chaos = Chaos::new();
-    let finished = chaos.experiment(&experiment(&json!([action])), NONE).exits(5).says(said);
+    let sandbox = Sandbox::new();
+    let finished = sandbox.experiment(&experiment(&json!([action])), NONE).exits(5).reports(said);
     assert!(finished.stdout.contains(said), "{}", finished.stdout);
     // of a probe in the method, with and without a tolerance, and of one in the hypothesis
-    chaos.experiment(&experiment(&json!([shell("p", script, &json!(0))])), NONE).exits(1).says(said);
-    chaos.experiment(&experiment(&json!([shell("p", script, &json!("none"))])), NONE).exits(0).says(said);
+    sandbox.experiment(&experiment(&json!([shell("p", script, &json!(0))])), NONE).exits(1).reports(said);
+    sandbox
+        .experiment(&experiment(&json!([shell("p", script, &json!("none"))])), NONE)
+        .exits(0)
+        .reports(said);
     let mut steady = experiment(&json!([]));
     steady["steady-state-hypothesis"]["probes"] = json!([shell("p", script, &json!(0))]);
-    chaos.experiment(&steady, NONE).exits(8).says(said);
+    sandbox.experiment(&steady, NONE).exits(8).reports(said);
 }
 
 #[test]
@@ -107,10 +110,10 @@ fn secret_in_standard_error_is_masked() {
     action["type"] = json!("action");
     let mut experiment = experiment(&json!([action]));
     experiment["secrets"] = json!({"s": {"pass": {"type": "env", "key": "PASS_X"}}});
-    let chaos = Chaos::new().env("PASS_X", "hunter2-hunter2");
+    let sandbox = Sandbox::new().env("PASS_X", "hunter2-hunter2");
     let finished =
-        chaos.experiment(&experiment, NONE).exits(5).says("its standard error is: the password is");
-    for text in [&finished.stdout, &finished.stderr, &chaos.read("journal.json")] {
+        sandbox.experiment(&experiment, NONE).exits(5).reports("its standard error is: the password is");
+    for text in [&finished.stdout, &finished.stderr, &sandbox.read("journal.json")] {
         assert!(!text.contains("hunter2"), "{text}");
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Chaos, EVERYTHING, Finished, Request, Response, Server, TlsServer, experiment, leaks_nothing, with,
+    EVERYTHING, ProcessResult, Request, Response, Sandbox, Server, TlsServer, experiment, leaks_nothing, with,
 };
 use crate::http::nowhere;
 
@@ -13,10 +13,10 @@ fn receiver() -> Server {
 }
 
 /// A sandbox with these channels in its settings.
-fn told(channels: &Value) -> Chaos {
-    let chaos = Chaos::new();
-    chaos.write(".chaostoolkit/settings.yaml", json!({"notifications": channels}).to_string());
-    chaos
+fn told(channels: &Value) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write(".chaostoolkit/settings.yaml", json!({"notifications": channels}).to_string());
+    sandbox
 }
 
 /// A channel to that server, with other keys.
@@ -74,10 +74,10 @@ fn aborted() -> Value {
 fn run_sends_start_and_end_notifications() {
     let check = |experiment: Value, code: i32, expected: &[&str]| {
         let server = receiver();
-        let chaos = told(&json!([channel(&server, &json!({}))]));
-        chaos.experiment(&experiment, [""; 0]).exits(code);
+        let sandbox = told(&json!([channel(&server, &json!({}))]));
+        sandbox.experiment(&experiment, [""; 0]).exits(code);
         assert_eq!(names(&server), expected);
-        let journal = chaos.journal();
+        let journal = sandbox.journal();
         for request in server.requests() {
             let message = message(&request);
             let keys: Vec<_> = message.as_object().expect("a mapping").keys().map(String::as_str).collect();
@@ -99,20 +99,20 @@ fn run_sends_start_and_end_notifications() {
 #[test]
 fn rejected_run_sends_start_only() {
     let server = receiver();
-    let chaos = told(&json!([channel(&server, &json!({}))]));
-    chaos.experiment(&json!({"title": "No method", "description": "none"}), [""; 0]).exits(3);
+    let sandbox = told(&json!([channel(&server, &json!({}))]));
+    sandbox.experiment(&json!({"title": "No method", "description": "none"}), [""; 0]).exits(3);
     assert_eq!(names(&server), ["run-started"]);
-    chaos.run(["run", "no-such-file.json"]).exits(3);
+    sandbox.run(["run", "no-such-file.json"]).exits(3);
     assert_eq!(server.requests().len(), 1, "there is nothing to tell of");
 }
 
 #[test]
 fn several_runs_are_notified_in_order() {
     let server = receiver();
-    let chaos = told(&json!([channel(&server, &json!({}))]));
-    chaos.write("a.json", with(good(), &json!({"title": "a"})).to_string());
-    chaos.write("b.json", with(good(), &json!({"title": "b"})).to_string());
-    chaos.run(["run", "a.json", "b.json"]).exits(0);
+    let sandbox = told(&json!([channel(&server, &json!({}))]));
+    sandbox.write("a.json", with(good(), &json!({"title": "a"})).to_string());
+    sandbox.write("b.json", with(good(), &json!({"title": "b"})).to_string());
+    sandbox.run(["run", "a.json", "b.json"]).exits(0);
     let told: Vec<_> = server.requests().iter().map(message).collect();
     let title = |message: &Value| {
         let payload = &message["payload"];
@@ -127,9 +127,9 @@ fn several_runs_are_notified_in_order() {
 fn validation_sends_notifications() {
     let check = |experiment: Value, code: i32, expected: &[&str], error: Option<&str>| {
         let server = receiver();
-        let chaos = told(&json!([channel(&server, &json!({}))]));
-        chaos.write("e.json", experiment.to_string());
-        chaos.run(["validate", "e.json"]).exits(code);
+        let sandbox = told(&json!([channel(&server, &json!({}))]));
+        sandbox.write("e.json", experiment.to_string());
+        sandbox.run(["validate", "e.json"]).exits(code);
         assert_eq!(names(&server), expected);
         for request in server.requests() {
             let message = message(&request);
@@ -150,7 +150,7 @@ fn validation_sends_notifications() {
 #[test]
 fn channel_receives_only_selected_events() {
     let [all, some, none, plain] = [(); 4].map(|()| receiver());
-    let chaos = told(&json!([
+    let sandbox = told(&json!([
         channel(&all, &json!({"events": []})),
         channel(
             &some,
@@ -159,7 +159,7 @@ fn channel_receives_only_selected_events() {
         channel(&none, &json!({"events": ["run-failed", "validate-started"]})),
         channel(&plain, &json!({"forward_event_payload": false, "headers": {"X-Key": "k"}})),
     ]));
-    chaos.experiment(&deviating(), [""; 0]).exits(1);
+    sandbox.experiment(&deviating(), [""; 0]).exits(1);
     assert_eq!(names(&all), ["run-started", "run-completed", "run-deviated"]);
     assert_eq!(names(&some), ["run-started", "run-deviated"]);
     assert_eq!(none.requests().len(), 0);
@@ -181,8 +181,8 @@ fn channel_receives_only_selected_events() {
 fn channel_content_type_is_sent() {
     let server = receiver();
     let kind = "application/vnd.chaos+json";
-    let chaos = told(&json!([channel(&server, &json!({"headers": {"content-type": kind}}))]));
-    chaos.experiment(&good(), [""; 0]).exits(0);
+    let sandbox = told(&json!([channel(&server, &json!({"headers": {"content-type": kind}}))]));
+    sandbox.experiment(&good(), [""; 0]).exits(0);
     for request in server.requests() {
         let named = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         assert_eq!(named.map(|(_, value)| value.as_str()).collect::<Vec<_>>(), [kind]);
@@ -190,13 +190,13 @@ fn channel_content_type_is_sent() {
 }
 
 /// Standard error without its times.
-fn said(finished: &Finished) -> Vec<&str> {
+fn said(finished: &ProcessResult) -> Vec<&str> {
     finished.stderr.lines().map(|line| line.split_once("] ").map_or(line, |(_, rest)| rest)).collect()
 }
 
 #[test]
 fn failing_channel_does_not_affect_run() {
-    let without = Chaos::new();
+    let without = Sandbox::new();
     let expected = without.experiment(&deviating(), [""; 0]).exits(1);
     let refusing = Server::start(|_| Response::new(500, "text/plain", "no"));
     let silent = Server::start(|_| Response::nothing());
@@ -212,47 +212,47 @@ fn failing_channel_does_not_affect_run() {
         channel(&working, &json!({"headers": {"no header": "x"}})),
         channel(&working, &json!({})),
     ]);
-    let chaos = told(&dead);
-    let finished = chaos.experiment(&deviating(), [""; 0]).exits(1);
+    let sandbox = told(&dead);
+    let finished = sandbox.experiment(&deviating(), [""; 0]).exits(1);
     assert_eq!(said(&finished), said(&expected), "nothing is said of it");
     assert_eq!(finished.stdout, expected.stdout);
     assert_eq!(names(&working), ["run-started", "run-completed", "run-deviated"]);
     assert_eq!((refusing.requests().len(), silent.requests().len()), (3, 3), "it is told once");
-    std::fs::remove_file(chaos.path("broken")).expect("what the run broke");
-    let details = chaos.experiment(&deviating(), ["--verbose"]).exits(1);
-    details.says("\nfailed to send notification run-completed: ");
+    std::fs::remove_file(sandbox.path("broken")).expect("what the run broke");
+    let details = sandbox.experiment(&deviating(), ["--verbose"]).exits(1);
+    details.reports("\nfailed to send notification run-completed: ");
 }
 
 #[test]
 #[ignore = "it waits seven seconds"]
 fn silent_channel_times_out() {
     let silent = Server::holding(|_| Response::nothing());
-    let chaos = told(&json!([channel(&silent, &json!({"events": ["run-started"]}))]));
-    chaos.experiment(&good(), [""; 0]).exits(0);
+    let sandbox = told(&json!([channel(&silent, &json!({"events": ["run-started"]}))]));
+    sandbox.experiment(&good(), [""; 0]).exits(0);
     assert_eq!(silent.requests().len(), 1);
 }
 
 #[test]
 fn unsupported_channel_causes_warning() {
-    let chaos = told(&json!([{"type": "plugin", "module": "somewhere"}]));
-    chaos
+    let sandbox = told(&json!([{"type": "plugin", "module": "somewhere"}]));
+    sandbox
         .experiment(&good(), [""; 0])
         .exits(0)
-        .says("Warning: ignoring notification channel of type 'plugin': only http is supported\n");
+        .reports("Warning: ignoring notification channel of type 'plugin': only http is supported\n");
 }
 
 #[test]
 fn secrets_are_masked_in_notifications() {
     let server = receiver();
-    let chaos = told(&json!([channel(&server, &json!({}))])).env("MY_SECRET", "from-the-env");
+    let sandbox = told(&json!([channel(&server, &json!({}))])).env("MY_SECRET", "from-the-env");
     let secrets = json!({"api": {"inline": "written-there", "env": {"type": "env", "key": "MY_SECRET"}}});
     let provider = process("echo ${inline} ${env}; exit 1");
     let method = json!([{"type": "action", "name": "tell ${inline}", "provider": provider}]);
     let experiment =
         with(experiment(&method), &json!({"secrets": secrets, "title": "has written-there and ${env}"}));
-    let finished = chaos.experiment(&experiment, EVERYTHING).exits(5);
-    leaks_nothing(&chaos, &finished, &["written-there", "from-the-env"]);
-    chaos.run(["validate", "experiment.json"]).exits(0);
+    let finished = sandbox.experiment(&experiment, EVERYTHING).exits(5);
+    leaks_nothing(&sandbox, &finished, &["written-there", "from-the-env"]);
+    sandbox.run(["validate", "experiment.json"]).exits(0);
     let told = server.requests();
     assert_eq!(names(&server), ["run-started", "run-completed", "validate-started", "validate-completed"]);
     for request in &told {
@@ -268,12 +268,12 @@ fn secrets_are_masked_in_notifications() {
 fn channel_certificate_is_verified() {
     let check = |keys: Value, variable: Option<&str>, count: usize| {
         let server = TlsServer::start(|_| Response::new(200, "text/plain", ""));
-        let mut chaos = told(&json!([with(json!({"type": "http", "url": server.url("/hook")}), &keys)]));
+        let mut sandbox = told(&json!([with(json!({"type": "http", "url": server.url("/hook")}), &keys)]));
         if let Some(variable) = variable {
-            let path = chaos.write("authority.pem", server.authority());
-            chaos = chaos.env(variable, path.display().to_string());
+            let path = sandbox.write("authority.pem", server.authority());
+            sandbox = sandbox.env(variable, path.display().to_string());
         }
-        chaos.experiment(&good(), [""; 0]).exits(0);
+        sandbox.experiment(&good(), [""; 0]).exits(0);
         assert_eq!(server.requests().len(), count, "{keys} {variable:?}");
     };
     check(json!({}), None, 0);

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, finish, is_written, signal, wait_until};
+use crate::harness::{Sandbox, finish, is_written, signal, wait_until};
 
 /// Creates the file `started`, and waits until `go` exists. It ends by itself if a test fails.
 const WAIT: &str = "echo 1 > started.new; mv started.new started; i=0; \
@@ -21,64 +21,67 @@ fn trivial() -> Value {
 
 #[test]
 fn second_run_with_the_same_journal_is_refused() {
-    let chaos = Chaos::new();
-    chaos.write("experiment.json", waiting().to_string());
-    chaos.write("other.json", trivial().to_string());
-    let first = chaos.start(["run", "experiment.json", "--events-file", "events.jsonl"]);
-    wait_until("the first run starts", || is_written(&chaos.path("started")));
+    let sandbox = Sandbox::new();
+    sandbox.write("experiment.json", waiting().to_string());
+    sandbox.write("other.json", trivial().to_string());
+    let first = sandbox.start(["run", "experiment.json", "--events-file", "events.jsonl"]);
+    wait_until("the first run starts", || is_written(&sandbox.path("started")));
     let events = ["run", "other.json", "--journal-path", "x.json", "--events-file", "events.jsonl"];
-    chaos.run(events).exits(2).says("choose another file with --events-file");
-    let refused = chaos.run(["run", "other.json"]).exits(2);
+    sandbox.run(events).exits(2).reports("choose another file with --events-file");
+    let refused = sandbox.run(["run", "other.json"]).exits(2);
     assert!(refused.stderr.contains("journal.json is being written by another run"), "{}", refused.stderr);
     assert!(refused.stderr.contains("choose another file with --journal-path"), "{}", refused.stderr);
     // another way to the same file, and another file
-    let absolute = chaos.path("journal.json").display().to_string();
-    chaos.run(["run", "other.json", "--journal-path", &absolute]).exits(2);
-    chaos.run(["run", "other.json", "--journal-path", "other-journal.json"]).exits(0);
-    chaos.write("go", "");
+    let absolute = sandbox.path("journal.json").display().to_string();
+    sandbox.run(["run", "other.json", "--journal-path", &absolute]).exits(2);
+    sandbox.run(["run", "other.json", "--journal-path", "other-journal.json"]).exits(0);
+    sandbox.write("go", "");
     finish(first).exits(0);
-    assert_eq!(chaos.journal()["run"][0]["activity"]["name"], "wait");
-    assert!(!chaos.path(".journal.json.lock").exists());
-    chaos.run(["run", "other.json"]).exits(0);
+    assert_eq!(sandbox.journal()["run"][0]["activity"]["name"], "wait");
+    assert!(!sandbox.path(".journal.json.lock").exists());
+    sandbox.run(["run", "other.json"]).exits(0);
 }
 
 #[test]
 fn journal_of_a_killed_run_is_not_locked() {
-    let chaos = Chaos::new();
-    chaos.write("experiment.json", waiting().to_string());
-    chaos.write("other.json", trivial().to_string());
-    let first = chaos.start(["run", "experiment.json"]);
-    wait_until("the first run starts", || is_written(&chaos.path("started")));
+    let sandbox = Sandbox::new();
+    sandbox.write("experiment.json", waiting().to_string());
+    sandbox.write("other.json", trivial().to_string());
+    let first = sandbox.start(["run", "experiment.json"]);
+    wait_until("the first run starts", || is_written(&sandbox.path("started")));
     signal(first.id(), Signal::KILL);
     finish(first);
-    assert!(chaos.path(".journal.json.lock").exists(), "the killed run leaves its lock file");
-    chaos.run(["run", "other.json"]).exits(0);
-    chaos.write("go", "");
+    assert!(sandbox.path(".journal.json.lock").exists(), "the killed run leaves its lock file");
+    sandbox.run(["run", "other.json"]).exits(0);
+    sandbox.write("go", "");
 }
 
 /// Starts a trial or a job whose first run waits, and returns the arguments of the command.
 fn directory_is_locked(arguments: &[&str]) {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let probe = json!({"type": "probe", "name": "wait", "tolerance": 0, "provider":
         {"type": "process", "path": "sh", "arguments": ["-c", WAIT]}});
     let experiment = json!({"title": "t", "description": "d", "method": [],
         "steady-state-hypothesis": {"title": "h", "probes": [probe]}});
-    chaos.write("experiment.json", experiment.to_string());
+    sandbox.write("experiment.json", experiment.to_string());
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}});
-    chaos.write("map.json", map.to_string());
-    let first = chaos.start(arguments);
-    wait_until("the first one starts", || is_written(&chaos.path("started")));
-    let refused = chaos.run(arguments).exits(2);
+    sandbox.write("map.json", map.to_string());
+    let first = sandbox.start(arguments);
+    wait_until("the first one starts", || is_written(&sandbox.path("started")));
+    let refused = sandbox.run(arguments).exits(2);
     assert!(refused.stderr.contains("out is being written by another run or trial"), "{}", refused.stderr);
     assert!(refused.stderr.contains("choose another --output-dir"), "{}", refused.stderr);
-    assert!(chaos.path("out").is_dir());
+    assert!(sandbox.path("out").is_dir());
     if arguments[0] == "trial" {
-        chaos.run(["recover", "--from", "out"]).exits(2).says("the trial in directory out is still running");
+        sandbox
+            .run(["recover", "--from", "out"])
+            .exits(2)
+            .reports("the trial in directory out is still running");
     }
     signal(first.id(), Signal::KILL);
     finish(first);
-    chaos.write("go", "");
-    let again = chaos.run(arguments);
+    sandbox.write("go", "");
+    let again = sandbox.run(arguments);
     assert!(!again.stderr.contains("is being written"), "{}", again.stderr);
 }
 
@@ -108,38 +111,45 @@ fn second_job_in_the_same_directory_is_refused() {
 
 #[test]
 fn journal_is_written_to_standard_output() {
-    let chaos = Chaos::new();
-    let finished = chaos.experiment(&trivial(), ["--journal-path", "-"]).exits(0);
+    let sandbox = Sandbox::new();
+    let finished = sandbox.experiment(&trivial(), ["--journal-path", "-"]).exits(0);
     let journal = finished.json();
     assert_eq!((&journal["status"], &journal["experiment"]["title"]), (&json!("completed"), &json!("t")));
     assert_eq!(journal["kubectl-chaos"]["finished"], true);
-    assert!(!chaos.path("-").exists() && !chaos.path("journal.json").exists());
+    assert!(!sandbox.path("-").exists() && !sandbox.path("journal.json").exists());
     // reports go to files
-    let finished = chaos.experiment(&trivial(), ["--journal-path=-", "--markdown", "report.md"]).exits(0);
+    let finished = sandbox.experiment(&trivial(), ["--journal-path=-", "--markdown", "report.md"]).exits(0);
     finished.json();
-    assert!(chaos.read("report.md").contains("jq .experiment ./journal.json"), "{}", chaos.read("report.md"));
+    assert!(
+        sandbox.read("report.md").contains("jq .experiment ./journal.json"),
+        "{}",
+        sandbox.read("report.md")
+    );
 }
 
 #[test]
 fn standard_output_takes_one_result() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     for arguments in [
         ["--journal-path=-", "--output=json"],
         ["--journal-path=-", "--junit=-"],
         ["--journal-path=-", "experiment.json"],
     ] {
         let why = "cannot write two results to standard output";
-        chaos.experiment(&trivial(), arguments).exits(2).says(why);
+        sandbox.experiment(&trivial(), arguments).exits(2).reports(why);
     }
-    chaos.experiment(&trivial(), ["--events-file=-"]).exits(2).says("cannot write events to standard output");
-    assert!(!chaos.path("-").exists());
+    sandbox
+        .experiment(&trivial(), ["--events-file=-"])
+        .exits(2)
+        .reports("cannot write events to standard output");
+    assert!(!sandbox.path("-").exists());
 }
 
 #[test]
 fn time_limit_of_zero_means_no_limit() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let quick = json!({"title": "t", "description": "d", "method": [{"type": "action", "name": "wait", "provider":
         {"type": "process", "path": "sleep", "arguments": ["0.2"]}}]});
-    chaos.experiment(&quick, ["--timeout", "0", "--effect-timeout", "0"]).exits(0);
-    assert_eq!(chaos.journal()["status"], "completed");
+    sandbox.experiment(&quick, ["--timeout", "0", "--effect-timeout", "0"]).exits(0);
+    assert_eq!(sandbox.journal()["status"], "completed");
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::github::Job;
 use crate::github::mock::GitHub;
 use crate::harness::{
-    Chaos, EVERYTHING, Finished, Response, Server, experiment, function, kubeconfig, refused, with,
+    EVERYTHING, ProcessResult, Response, Sandbox, Server, experiment, function, kubeconfig, refused, with,
 };
 use crate::http::nowhere;
 
@@ -204,7 +204,7 @@ fn experiments(add: &mut Add<'_>) {
 
 /// Result of a run, with everything that it wrote.
 struct Written {
-    finished: Finished,
+    finished: ProcessResult,
     texts: Vec<(&'static str, String)>,
 }
 
@@ -221,7 +221,7 @@ fn run(plant: &Plant, moment: Moment) -> Written {
         _ => refused(404, "not found", &Value::Null),
     });
     let job = Job::of_a_pull_request();
-    let chaos = &job.chaos;
+    let sandbox = &job.sandbox;
     let mut cluster = json!({"server": server.url("")});
     let mut user = json!({"token": "t"});
     let mut flags: Vec<String> = Vec::new();
@@ -241,7 +241,7 @@ fn run(plant: &Plant, moment: Moment) -> Written {
         }
         Planted::Provider(value) => provider = value.clone(),
         Planted::VariableFile(text) => {
-            chaos.write("vars.json", text);
+            sandbox.write("vars.json", text);
             flags.push("--var-file=vars.json".to_owned());
             more = json!({"secrets": {"g": {"k": {"type": "env", "key": "NONE", "default": "other"}}}});
             provider = process("echo '${k}'; echo '${k}' >&2; sleep 5");
@@ -266,7 +266,7 @@ fn run(plant: &Plant, moment: Moment) -> Written {
     if let Planted::Text(text) = &plant.what {
         config.clone_from(text);
     }
-    chaos.write("config", config);
+    sandbox.write("config", config);
     let first = json!({"type": "probe", "name": "first", "provider": process("true")});
     let second = json!({"type": "probe", "name": "second", "provider": provider});
     let whole = with(experiment(&json!([first, second])), &more);
@@ -276,8 +276,8 @@ fn run(plant: &Plant, moment: Moment) -> Written {
     }
     let reports = ["--junit=junit.xml", "--markdown=report.md", "--html=report.html"];
     let given = EVERYTHING.iter().chain(&reports).map(|flag| (*flag).to_owned());
-    chaos.write("experiment.json", whole.to_string());
-    let mut command = chaos.command(
+    sandbox.write("experiment.json", whole.to_string());
+    let mut command = sandbox.command(
         ["run".to_owned(), "experiment.json".to_owned(), "--kubeconfig=config".to_owned()]
             .into_iter()
             .chain(given)
@@ -288,20 +288,23 @@ fn run(plant: &Plant, moment: Moment) -> Written {
     }
     let output = command.output().expect("a run");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let finished =
-        Finished { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) };
-    let texts = collect(chaos, &finished);
+    let finished = ProcessResult {
+        code: output.status.code(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    };
+    let texts = collect(sandbox, &finished);
     Written { finished, texts: publish(job, texts) }
 }
 
 /// Reads what the run wrote.
-fn collect(chaos: &Chaos, finished: &Finished) -> Vec<(&'static str, String)> {
+fn collect(sandbox: &Sandbox, finished: &ProcessResult) -> Vec<(&'static str, String)> {
     let mut texts =
         vec![("standard output", finished.stdout.clone()), ("standard error", finished.stderr.clone())];
     for name in
         ["journal.json", "events.ndjson", "all.log", "junit.xml", "report.md", "report.html", "summary.md"]
     {
-        texts.extend(std::fs::read_to_string(chaos.path(name)).map(|text| (name, text)));
+        texts.extend(std::fs::read_to_string(sandbox.path(name)).map(|text| (name, text)));
     }
     texts
 }
@@ -312,9 +315,9 @@ fn publish(job: Job, mut texts: Vec<(&'static str, String)>) -> Vec<(&'static st
     let Some(journal) = journal.and_then(|text| serde_json::from_str(&text).ok()) else { return texts };
     let github = GitHub::start();
     let job = job.at(&github, 1).with_run(&journal);
-    let finished = job.chaos.run(["publish"]);
+    let finished = job.sandbox.run(["publish"]);
     texts.push(("the output of publish", finished.stdout + &finished.stderr));
-    texts.push(("the summary", job.chaos.read("summary.md")));
+    texts.push(("the summary", job.sandbox.read("summary.md")));
     texts.extend(github.state().comments.iter().map(|comment| ("the comment", comment.body.clone())));
     texts
 }
@@ -353,7 +356,7 @@ fn planted_secrets_are_in_no_output() {
 
 #[test]
 fn login_program_is_named_with_its_exit_code() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let user = |command: &str, hint: Option<&str>| {
         json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": command,
             "args": ["-c", "echo no luck with $KEY >&2; exit 7"], "interactiveMode": "Never",
@@ -361,9 +364,9 @@ fn login_program_is_named_with_its_exit_code() {
     };
     let count = function("probe", "pod.probes", "count_pods", &json!({"label_selector": "a=b"}));
     let check = |user: Value, expected: &str| {
-        let config = kubeconfig(&chaos, "http://127.0.0.1:1", &user);
+        let config = kubeconfig(&sandbox, "http://127.0.0.1:1", &user);
         let given = ["--kubeconfig", &config];
-        chaos.experiment(&experiment(&json!([count])), given).exits(4).says(expected);
+        sandbox.experiment(&experiment(&json!([count])), given).exits(4).reports(expected);
     };
     check(user("sh", None), "login program 'sh' failed with exit code 7: no luck with ***\n");
     check(user("no-such-program", None), "login program 'no-such-program' is not installed\n");

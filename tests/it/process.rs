@@ -4,20 +4,20 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, Finished, NONE, is_running_in, wait_until};
+use crate::harness::{NONE, ProcessResult, Sandbox, is_running_in, wait_until};
 
-fn run(chaos: &Chaos, provider: &Value, arguments: &[&str]) -> (Finished, Value) {
+fn run(sandbox: &Sandbox, provider: &Value, arguments: &[&str]) -> (ProcessResult, Value) {
     let mut provider = provider.clone();
     provider["type"] = "process".into();
     let experiment = json!({"title": "t", "description": "d", "configuration": {"list": ["a", "b c"], "word": "w"},
         "method": [{"type": "probe", "name": "p", "provider": provider}]});
-    let finished = chaos.experiment(&experiment, arguments);
-    let entry = chaos.journal()["run"][0].clone();
+    let finished = sandbox.experiment(&experiment, arguments);
+    let entry = sandbox.journal()["run"][0].clone();
     (finished, entry)
 }
 
 fn output(provider: &Value) -> Value {
-    let (finished, entry) = run(&Chaos::new(), provider, &[]);
+    let (finished, entry) = run(&Sandbox::new(), provider, &[]);
     finished.exits(0);
     entry["output"].clone()
 }
@@ -49,25 +49,25 @@ fn exit_code_and_streams_are_output() {
 
 #[test]
 fn non_zero_exit_without_tolerance_causes_warning() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let provider = json!({"path": "false"});
-    run(&chaos, &provider, &[]).0.exits(0).says("This process returned a non-zero exit code.");
+    run(&sandbox, &provider, &[]).0.exits(0).reports("This process returned a non-zero exit code.");
     let experiment = json!({"title": "t", "description": "d", "method": [
         {"type": "probe", "name": "p", "tolerance": 1, "provider": {"type": "process", "path": "false"}}]});
-    let finished = chaos.experiment(&experiment, NONE).exits(0);
+    let finished = sandbox.experiment(&experiment, NONE).exits(0);
     assert!(!finished.stderr.contains("non-zero"), "{}", finished.stderr);
 }
 
 #[test]
 fn timeout_kills_process_group() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     for arguments in
         [json!(["-c", "sleep 300 & echo $! > child; wait"]), json!("-c 'sleep 300 & echo $! > child; wait'")]
     {
-        let (_, entry) = run(&chaos, &json!({"path": "sh", "arguments": arguments, "timeout": 0.5}), &[]);
+        let (_, entry) = run(&sandbox, &json!({"path": "sh", "arguments": arguments, "timeout": 0.5}), &[]);
         let last = entry["exception"].as_array().unwrap().last().unwrap().clone();
         assert_eq!(last, "chaoslib.exceptions.ActivityFailed: process activity took too long to complete\n");
-        wait_until("the grandchild ends", || !is_running_in(&chaos.path("child")));
+        wait_until("the grandchild ends", || !is_running_in(&sandbox.path("child")));
     }
 }
 
@@ -82,16 +82,16 @@ fn output_is_truncated_at_limit() {
 
 #[test]
 fn program_is_resolved_when_activity_starts() {
-    let chaos = Chaos::new();
-    let program = chaos.write("bin/tool", "#!/bin/sh\necho tool in $(pwd)\n");
+    let sandbox = Sandbox::new();
+    let program = sandbox.write("bin/tool", "#!/bin/sh\necho tool in $(pwd)\n");
     let home = json!({"path": "~/bin/tool"});
-    let (_, entry) = run(&chaos, &home, &["--no-validation"]);
+    let (_, entry) = run(&sandbox, &home, &["--no-validation"]);
     assert_eq!(entry.get("status"), None, "a file that is not executable cannot be started");
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let (finished, entry) = run(&chaos, &home, &["--no-validation"]);
+    let (finished, entry) = run(&sandbox, &home, &["--no-validation"]);
     finished.exits(0);
-    let folder = std::fs::canonicalize(chaos.path("")).unwrap();
+    let folder = std::fs::canonicalize(sandbox.path("")).unwrap();
     assert_eq!(entry["output"]["stdout"], format!("tool in {}\n", folder.display()));
-    let (finished, _) = run(&chaos, &json!({"path": "no-such-program"}), &["--no-validation"]);
-    finished.exits(9).says("no-such-program");
+    let (finished, _) = run(&sandbox, &json!({"path": "no-such-program"}), &["--no-validation"]);
+    finished.exits(9).reports("no-such-program");
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fancy_regex::Regex;
 
-use crate::harness::Chaos;
+use crate::harness::Sandbox;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -37,10 +37,10 @@ fn readme_starts_with_two_cargo_commands() {
 
 #[test]
 fn readme_commands_work() {
-    let chaos = Chaos::new();
-    let folder = chaos.path("").to_str().unwrap().to_owned();
-    let chaos = chaos.env("TMPDIR", folder);
-    let journal = chaos.path("journal.json").to_str().unwrap().to_owned();
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path("").to_str().unwrap().to_owned();
+    let sandbox = sandbox.env("TMPDIR", folder);
+    let journal = sandbox.path("journal.json").to_str().unwrap().to_owned();
     let expected = BTreeMap::from([
         ("demo", 0),
         ("run examples/interrupted-save.json", 0),
@@ -52,31 +52,31 @@ fn readme_commands_work() {
         let code = *expected.get(command.as_str()).unwrap_or_else(|| panic!("no expectation for {command}"));
         if command == "demo" {
             // it writes to its working directory
-            chaos.run([command]).exits(code);
+            sandbox.run([command]).exits(code);
             continue;
         }
         let words = ["--change-dir", root().to_str().unwrap()].into_iter().chain(command.split(' '));
-        chaos.run(words.chain(["--journal-path", &journal])).exits(code);
+        sandbox.run(words.chain(["--journal-path", &journal])).exits(code);
     }
 }
 
 #[test]
 fn readme_experiment_is_valid() {
     let yaml = &all(r"(?s)```yaml\n(.*?)```", &readme())[0];
-    let chaos = Chaos::new();
-    chaos.write("experiment.yaml", yaml);
-    assert_eq!(chaos.run(["validate", "experiment.yaml"]).exits(0).stdout, "experiment.yaml: valid\n");
+    let sandbox = Sandbox::new();
+    sandbox.write("experiment.yaml", yaml);
+    assert_eq!(sandbox.run(["validate", "experiment.yaml"]).exits(0).stdout, "experiment.yaml: valid\n");
 }
 
 /// Every long flag in the help of a command.
 fn flags(command: &[&str]) -> BTreeSet<String> {
-    let help = Chaos::new().run(command).exits(0).stdout;
+    let help = Sandbox::new().run(command).exits(0).stdout;
     all(r"(?m)^ +(?:-\w, )?--([a-z][\w-]*)", &help).into_iter().collect()
 }
 
 #[test]
 fn readme_flags_exist() {
-    let top = Chaos::new().run(["--help"]).exits(0).stdout;
+    let top = Sandbox::new().run(["--help"]).exits(0).stdout;
     let section = top.split("\nCommands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let commands = all(r"(?m)^  ([a-z]\S*)", section);
     assert!(commands.len() > 10, "{commands:?}");
@@ -94,7 +94,7 @@ fn readme_flags_exist() {
 
 #[test]
 fn readme_exit_codes_match_help() {
-    let help = Chaos::new().run(["--help"]).exits(0).stdout;
+    let help = Sandbox::new().run(["--help"]).exits(0).stdout;
     let codes = help.split("Exit codes").nth(1).unwrap();
     let known = all(r"(?m)^  (\d+) ", codes);
     let readme = readme();

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, NONE, finish, wait_until};
+use crate::harness::{NONE, Sandbox, finish, wait_until};
 
 /// The events of a run, in short: `h before`, `+look`, `-look`, `m`, `/m`, `r`, `/r`, `end completed`.
-fn trace(chaos: &Chaos) -> String {
-    let events = chaos.read("events");
+fn trace(sandbox: &Sandbox) -> String {
+    let events = sandbox.read("events");
     let mut words = Vec::new();
     for line in events.lines() {
         let event: Value = line.parse().unwrap();
@@ -65,7 +65,7 @@ fn experiment(outcome: &str) -> Value {
 #[test]
 fn strategies_and_outcomes_select_executed_steps() {
     let check = |outcome: &str, hypothesis: &str, rollbacks: &str, expected: &str| {
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         let arguments = [
             "--events-file",
             "events",
@@ -76,8 +76,8 @@ fn strategies_and_outcomes_select_executed_steps() {
         ];
         // validation finds the pause that aborts
         let unchecked = (outcome == "aborts").then_some("--no-validation");
-        chaos.experiment(&experiment(outcome), arguments.into_iter().chain(unchecked));
-        assert_eq!(trace(&chaos), expected, "{outcome} {hypothesis} {rollbacks}");
+        sandbox.experiment(&experiment(outcome), arguments.into_iter().chain(unchecked));
+        assert_eq!(trace(&sandbox), expected, "{outcome} {hypothesis} {rollbacks}");
     };
     let before = "h before look met";
     let method = "m act see /m";
@@ -138,14 +138,14 @@ fn continuous_hypothesis_fail_fast_stops_method() {
         }
         arguments
     };
-    let chaos = Chaos::new();
-    chaos.experiment(&experiment, arguments(true)).exits(1);
-    assert!(!chaos.path("never").exists(), "the method ends after the activity that was under way");
-    assert_eq!(chaos.journal()["status"], "failed");
-    let chaos = Chaos::new();
-    chaos.experiment(&experiment, arguments(false)).exits(1);
-    assert!(chaos.path("never").exists());
-    let journal = chaos.journal();
+    let sandbox = Sandbox::new();
+    sandbox.experiment(&experiment, arguments(true)).exits(1);
+    assert!(!sandbox.path("never").exists(), "the method ends after the activity that was under way");
+    assert_eq!(sandbox.journal()["status"], "failed");
+    let sandbox = Sandbox::new();
+    sandbox.experiment(&experiment, arguments(false)).exits(1);
+    assert!(sandbox.path("never").exists());
+    let journal = sandbox.journal();
     assert_eq!((&journal["status"], &journal["deviated"]), (&json!("completed"), &json!(false)));
     let looks = journal["steady_states"]["during"].as_array().unwrap();
     assert!(looks.iter().any(|look| look["steady_state_met"] == false));
@@ -164,9 +164,9 @@ fn background_activities_end_before_final_hypothesis() {
         // three that wait for each other, one of them in the foreground
         "method": [meet("one", "two"), meet("two", "three"), shell("action", "three",
             "touch three; while [ ! -e one ]; do sleep 0.01; done")]});
-    let chaos = Chaos::new();
-    chaos.experiment(&experiment, NONE).exits(0);
-    let journal = chaos.journal();
+    let sandbox = Sandbox::new();
+    sandbox.experiment(&experiment, NONE).exits(0);
+    let journal = sandbox.journal();
     let seen = journal["steady_states"]["after"]["probes"][0]["output"]["stdout"].as_str().unwrap();
     let mut seen: Vec<_> = seen.lines().collect();
     seen.sort_unstable();
@@ -190,14 +190,14 @@ fn dry_run_reports_but_skips_pauses_and_activities() {
         if matches!(dry, "probes") {
             experiment["method"][0]["pauses"] = json!({"before": 0.01});
         }
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         experiment["rollbacks"] = json!([]);
-        chaos
+        sandbox
             .experiment(&experiment, ["--dry", dry])
             .exits(0)
-            .says(&format!("Running experiment with dry {dry}"));
-        assert_eq!(chaos.path("done").exists(), touched, "{dry}");
-        let journal = chaos.journal();
+            .reports(&format!("Running experiment with dry {dry}"));
+        assert_eq!(sandbox.path("done").exists(), touched, "{dry}");
+        let journal = sandbox.journal();
         assert_eq!(journal["experiment"]["dry"], dry);
         let looked = !journal["steady_states"]["before"]["probes"][0]["output"].is_null();
         assert_eq!(looked, outputs, "{dry}");
@@ -206,33 +206,34 @@ fn dry_run_reports_but_skips_pauses_and_activities() {
 
 #[test]
 fn later_invalid_experiment_keeps_earlier_results() {
-    let chaos = Chaos::new();
-    chaos.write("good.json", experiment("deviates").to_string());
+    let sandbox = Sandbox::new();
+    sandbox.write("good.json", experiment("deviates").to_string());
     let mut bad = experiment("holds");
     bad["configuration"] = json!({"missing": {"type": "env", "key": "NOT_SET"}});
-    chaos.write("bad.json", bad.to_string());
+    sandbox.write("bad.json", bad.to_string());
     let all = ["--no-validation", "--junit", "m.xml", "-o", "json"];
-    let finished = chaos.run(["run", "good.json", "bad.json"].iter().chain(&all)).exits(9).says("NOT_SET");
+    let finished =
+        sandbox.run(["run", "good.json", "bad.json"].iter().chain(&all)).exits(9).reports("NOT_SET");
     let answers = finished.json();
     let codes: Vec<_> =
         answers.as_array().unwrap().iter().map(|answer| answer["exit_code"].as_i64().unwrap()).collect();
     assert_eq!(codes, [1, 9], "{answers:#}");
-    assert!(chaos.read("m.xml").contains("look"), "{}", chaos.read("m.xml"));
-    chaos.run(["run", "bad.json", "good.json"].iter().chain(&all)).exits(3);
+    assert!(sandbox.read("m.xml").contains("look"), "{}", sandbox.read("m.xml"));
+    sandbox.run(["run", "bad.json", "good.json"].iter().chain(&all)).exits(3);
     let arguments = all.iter().chain(&["--exit-code=chaostoolkit"]);
-    chaos.run(["run", "good.json", "bad.json"].iter().chain(arguments)).exits(1);
+    sandbox.run(["run", "good.json", "bad.json"].iter().chain(arguments)).exits(1);
 }
 
 #[test]
 fn pause_lasts_its_length_and_ends_on_signal() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let mut act = shell("action", "act", "date +%s%N > acted");
     act["pauses"] = json!({"before": 0.4});
     let experiment = json!({"title": "t", "description": "d", "method": [shell("probe", "first", "date +%s%N > first"), act]});
-    chaos.write("experiment.json", experiment.to_string());
-    let child = chaos.start(["run", "experiment.json"]);
-    wait_until("the first", || chaos.path("first").exists());
-    finish(child).exits(0).says("Pausing before next activity for 0.4s...");
-    let at = |name: &str| chaos.read(name).trim().parse::<u128>().unwrap_or(0);
+    sandbox.write("experiment.json", experiment.to_string());
+    let child = sandbox.start(["run", "experiment.json"]);
+    wait_until("the first", || sandbox.path("first").exists());
+    finish(child).exits(0).reports("Pausing before next activity for 0.4s...");
+    let at = |name: &str| sandbox.read(name).trim().parse::<u128>().unwrap_or(0);
     assert!(at("acted") >= at("first") + 400_000_000, "not shorter than asked for");
 }

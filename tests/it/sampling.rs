@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, NONE, Response, Server, TlsServer, distrustful, finish, signal, wait_until};
+use crate::harness::{NONE, Response, Sandbox, Server, TlsServer, distrustful, finish, signal, wait_until};
 
 fn probe(name: &str, url: &str, tolerance: &Value) -> Value {
     json!({"type": "probe", "name": name, "tolerance": tolerance,
@@ -20,8 +20,8 @@ fn experiment(probes: &[Value], method: &Value) -> Value {
         "steady-state-hypothesis": {"title": "h", "probes": probes}})
 }
 
-fn samples(chaos: &Chaos) -> Vec<Value> {
-    chaos.journal()["kubectl-chaos"]["samples"].as_array().unwrap().clone()
+fn samples(sandbox: &Sandbox) -> Vec<Value> {
+    sandbox.journal()["kubectl-chaos"]["samples"].as_array().unwrap().clone()
 }
 
 fn phase<'a>(series: &'a Value, name: &str) -> &'a Value {
@@ -58,10 +58,10 @@ fn sample_outcomes_are_counted_by_kind() {
     ];
     let written: Vec<Value> =
         probes.iter().map(|(name, url, tolerance)| probe(name, url, tolerance)).collect();
-    let chaos = distrustful();
+    let sandbox = distrustful();
     let arguments = ["--sample=50ms", "--settle", "2s"];
-    chaos.experiment(&experiment(&written, &json!([])), arguments).exits(8).says("which did not settle");
-    let samples = samples(&chaos);
+    sandbox.experiment(&experiment(&written, &json!([])), arguments).exits(8).reports("which did not settle");
+    let samples = samples(&sandbox);
     assert_eq!(samples.len(), probes.len());
     for (series, (expected, ..)) in samples.iter().zip(&probes) {
         let baseline = phase(series, "baseline");
@@ -100,9 +100,9 @@ fn phases_contain_their_own_samples() {
     let mut document =
         experiment(&[probe("answers", &server.url("/"), &json!(200))], &json!([turn("down", 1.0)]));
     document["rollbacks"] = json!([turn("up", 0.0)]);
-    let chaos = Chaos::new();
-    chaos.experiment(&document, ["--sample=20ms"]).exits(1).says("recovered after");
-    let samples = samples(&chaos);
+    let sandbox = Sandbox::new();
+    sandbox.experiment(&document, ["--sample=20ms"]).exits(1).reports("recovered after");
+    let samples = samples(&sandbox);
     let [series] = samples.as_slice() else { panic!("{samples:#?}") };
     assert_eq!((&series["probe"], &series["provider"]), (&json!("answers"), &json!("http")));
     let baseline = phase(series, "baseline");
@@ -138,9 +138,12 @@ fn only_safe_or_named_probes_are_sampled() {
     let get = probe("get", &server.url("/get"), &json!(200));
     let document = experiment(&[get, post, process], &json!([]));
     let names = |arguments: &[&str]| {
-        let chaos = Chaos::new();
-        chaos.experiment(&document, arguments).exits(0);
-        samples(&chaos).iter().map(|series| series["probe"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        let sandbox = Sandbox::new();
+        sandbox.experiment(&document, arguments).exits(0);
+        samples(&sandbox)
+            .iter()
+            .map(|series| series["probe"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(names(&["--sample=50ms"]), ["get"]);
     assert_eq!(
@@ -148,15 +151,15 @@ fn only_safe_or_named_probes_are_sampled() {
         ["post", "process"]
     );
     assert!(names(&[]).is_empty());
-    let refused = Chaos::new();
+    let refused = Sandbox::new();
     let error = "invalid --sample-probe 'other': expected a probe of the hypothesis";
-    let finished = refused.experiment(&document, ["--sample-probe", "other"]).exits(2).says(error);
-    finished.says("choose one of: get, post, process");
+    let finished = refused.experiment(&document, ["--sample-probe", "other"]).exits(2).reports(error);
+    finished.reports("choose one of: get, post, process");
     assert!(!refused.path("journal.json").exists());
-    let dry = Chaos::new();
-    dry.experiment(&document, ["--sample", "--dry", "actions"]).exits(0).says("dry runs are not sampled");
+    let dry = Sandbox::new();
+    dry.experiment(&document, ["--sample", "--dry", "actions"]).exits(0).reports("dry runs are not sampled");
     assert!(samples(&dry).is_empty());
-    Chaos::new().experiment(&document, NONE).exits(0);
+    Sandbox::new().experiment(&document, NONE).exits(0);
 }
 
 /// A server that responds until a request to `/down`, and then keeps requests open until the flag is set.
@@ -184,8 +187,8 @@ fn signal_ends_recovery_and_sets_exit_code() {
         answers["provider"]["timeout"] = json!(3600);
         let down = json!([{"type": "action", "name": "down",
             "provider": {"type": "http", "url": server.url("/down")}}]);
-        let chaos = Chaos::new();
-        chaos.write("experiment.json", experiment(&[answers], &down).to_string());
+        let sandbox = Sandbox::new();
+        sandbox.write("experiment.json", experiment(&[answers], &down).to_string());
         let mut arguments = vec!["run", "experiment.json", "--sample=50ms", "--recovery", recovery];
         arguments.extend([
             "--hypothesis-strategy",
@@ -195,22 +198,22 @@ fn signal_ends_recovery_and_sets_exit_code() {
             "-o",
             "json",
         ]);
-        let child = chaos.start(arguments);
+        let child = sandbox.start(arguments);
         let is_over =
-            || std::fs::read_to_string(chaos.path("events")).is_ok_and(|e| e.contains("run-finished"));
+            || std::fs::read_to_string(sandbox.path("events")).is_ok_and(|e| e.contains("run-finished"));
         wait_until("the end of the run", is_over);
         std::thread::sleep(Duration::from_millis(500));
         signal(child.id(), Signal::INT);
-        let finished = finish(child).exits(130).says("stopped by SIGINT");
+        let finished = finish(child).exits(130).reports("stopped by SIGINT");
         over.store(true, Ordering::Relaxed);
         assert_eq!(finished.json()["exit_code"], 130);
-        let journal = chaos.journal();
+        let journal = sandbox.journal();
         let own = &journal["kubectl-chaos"];
         assert_eq!(
             (&own["verdict"], &own["exit_code"], &journal["status"]),
             (&json!("held"), &json!(130), &json!("completed"))
         );
-        assert!(phase(&samples(&chaos)[0], "baseline")["outcomes"]["ok"].as_u64().unwrap() > 10);
+        assert!(phase(&samples(&sandbox)[0], "baseline")["outcomes"]["ok"].as_u64().unwrap() > 10);
     }
 }
 
@@ -225,42 +228,43 @@ fn run_timeout_excludes_recovery() {
         experiment(&[probe("answers", &server.url("/"), &json!(200))], &json!([turn("down", 0.0)]));
     // the timeout expires during the rollbacks
     document["rollbacks"] = json!([turn("up", 6.0)]);
-    let chaos = Chaos::new();
-    chaos.experiment(&document, ["--sample=20ms", "--timeout", "5s"]).exits(1).says("recovered after");
+    let sandbox = Sandbox::new();
+    sandbox.experiment(&document, ["--sample=20ms", "--timeout", "5s"]).exits(1).reports("recovered after");
 }
 
 #[test]
 fn signal_ends_baseline() {
     let server = Server::start(|_| Response::new(500, "text/plain", "never fine"));
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let touch = json!([{"type": "action", "name": "touch",
         "provider": {"type": "process", "path": "touch", "arguments": ["touched"]}}]);
     let document = experiment(&[probe("answers", &server.url("/"), &json!(200))], &touch);
-    chaos.write("experiment.json", document.to_string());
-    let mut command = chaos.command(["run", "experiment.json", "--sample", "--settle", "1h"]);
+    sandbox.write("experiment.json", document.to_string());
+    let mut command = sandbox.command(["run", "experiment.json", "--sample", "--settle", "1h"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until("the first samples", || server.requests().len() > 2);
     signal(child.id(), Signal::INT);
     finish(child).exits(130);
-    assert!(!chaos.path("touched").exists());
-    assert_eq!(chaos.journal()["status"], "interrupted");
+    assert!(!sandbox.path("touched").exists());
+    assert_eq!(sandbox.journal()["status"], "interrupted");
 }
 
 #[test]
 fn sampling_without_effect_causes_warning() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let steady = json!({"type": "probe", "name": "steady", "tolerance": 0,
         "provider": {"type": "process", "path": "true"}});
     let nothing = "Warning: no probe is sampled: the hypothesis has no read-only HTTP or Kubernetes probe";
-    let finished = chaos.experiment(&experiment(&[steady], &json!([])), ["--sample"]).exits(0).says(nothing);
+    let finished =
+        sandbox.experiment(&experiment(&[steady], &json!([])), ["--sample"]).exits(0).reports(nothing);
     assert!(!finished.stderr.contains("measuring the baseline"), "{}", finished.stderr);
-    chaos
+    sandbox
         .run(["run", "--sample", "100ms", "experiment.json"])
         .exits(3)
-        .says("write the period as --sample=100ms");
+        .reports("write the period as --sample=100ms");
     let server = Server::start(|_| Response::new(200, "text/plain", "hello"));
     let asked = experiment(&[probe("asked", &server.url("/"), &json!(200))], &json!([]));
     let short =
         "--settle 0.2 s is too short: 10 consecutive successful samples every 0.1 s take more than 0.9 s";
-    chaos.experiment(&asked, ["--sample", "--settle", "200ms", "--recovery", "2s"]).exits(0).says(short);
+    sandbox.experiment(&asked, ["--sample", "--settle", "200ms", "--recovery", "2s"]).exits(0).reports(short);
 }

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, EVERYTHING, Finished, Response, Server, experiment, leaks_nothing, probe, with};
+use crate::harness::{
+    EVERYTHING, ProcessResult, Response, Sandbox, Server, experiment, leaks_nothing, probe, with,
+};
 use crate::http::nowhere;
 
 const INLINE: &str = "inline-s3cret";
@@ -27,7 +29,7 @@ const ALL: [&str; 9] = [
 
 /// A sandbox with the secrets of the experiments of [`keeping`].
 struct Safe {
-    chaos: Chaos,
+    sandbox: Sandbox,
     vault: Server,
 }
 
@@ -36,9 +38,9 @@ impl Safe {
         let vault = Server::start(|_| {
             Response::json(&json!({"data": {"data": {"from_vault": VAULT, "number": 8_675_309}}}))
         });
-        let chaos = Chaos::new().env("MY_ENV", ENV).env("MY_KEY", KEY);
-        chaos.write("vars.json", json!({"secrets": {"file": {"from_file": FILE}}}).to_string());
-        Self { chaos, vault }
+        let sandbox = Sandbox::new().env("MY_ENV", ENV).env("MY_KEY", KEY);
+        sandbox.write("vars.json", json!({"secrets": {"file": {"from_file": FILE}}}).to_string());
+        Self { sandbox, vault }
     }
 
     /// Adds secrets of every kind to the experiment.
@@ -62,18 +64,18 @@ impl Safe {
     ///
     /// An experiment that validation refuses runs without validation.
     #[track_caller]
-    fn leaks_nothing(&self, experiment: Value, code: i32) -> Finished {
+    fn leaks_nothing(&self, experiment: Value, code: i32) -> ProcessResult {
         let experiment = self.keeping(experiment);
-        self.chaos.write("checked.json", experiment.to_string());
-        let checked = self.chaos.run(["validate", "checked.json", "--var-file=vars.json", "--verbose"]);
+        self.sandbox.write("checked.json", experiment.to_string());
+        let checked = self.sandbox.run(["validate", "checked.json", "--var-file=vars.json", "--verbose"]);
         for secret in ALL {
             let text = checked.stdout.clone() + &checked.stderr;
             assert!(!text.contains(secret), "{secret} is in the output of validate:\n{text}");
         }
         let unchecked = (checked.code == Some(3)).then_some("--no-validation");
         let flags = EVERYTHING.iter().copied().chain(["--var-file=vars.json"]).chain(unchecked);
-        let finished = self.chaos.experiment(&experiment, flags).exits(code);
-        leaks_nothing(&self.chaos, &finished, &ALL);
+        let finished = self.sandbox.experiment(&experiment, flags).exits(code);
+        leaks_nothing(&self.sandbox, &finished, &ALL);
         finished
     }
 }
@@ -92,8 +94,8 @@ fn secrets_in_process_output_are_masked() {
     let script = format!("({SHOUT}) > got; cat got; cat got >&2");
     safe.leaks_nothing(probe(&sh(&script)), 0);
     let expected = format!("{INLINE}\n{ENV}\n{KEY}\n{FILE}\n{VAULT}\n8675309\n{VAULT_TOKEN}\n");
-    assert_eq!(safe.chaos.read("got"), expected, "the process got them all");
-    let output = &safe.chaos.journal()["run"][0]["output"];
+    assert_eq!(safe.sandbox.read("got"), expected, "the process got them all");
+    let output = &safe.sandbox.journal()["run"][0]["output"];
     assert_eq!(output["stdout"], "***\n***\n***\n\n***\n***\n***\n***\n");
     assert_eq!(output["stderr"], output["stdout"]);
 }
@@ -117,7 +119,7 @@ fn secrets_in_http_response_are_masked() {
     safe.leaks_nothing(probe(&provider), 0);
     let request = &echo.requests()[0];
     assert_eq!(request.path, format!("/{FILE}?t={INLINE}&e=env-s3cret%2F%2B+value"));
-    let output = &safe.chaos.journal()["run"][0]["output"];
+    let output = &safe.sandbox.journal()["run"][0]["output"];
     assert_eq!(
         output["body"],
         json!({"path": "/***?t=***&e=***", "body": "", "number": "***", "***": ["***", {"deep": "***"}]})
@@ -162,9 +164,9 @@ fn secrets_in_names_titles_and_pauses_are_masked() {
     });
     safe.leaks_nothing(with(experiment(&method), &whole), 9);
     assert!(
-        safe.chaos.read("all.log").contains("Running experiment: of ***, ***, ***"),
+        safe.sandbox.read("all.log").contains("Running experiment: of ***, ***, ***"),
         "{}",
-        safe.chaos.read("all.log")
+        safe.sandbox.read("all.log")
     );
 }
 
@@ -235,8 +237,8 @@ fn secrets_in_every_output_format_are_masked() {
             format,
             "--log-format=json",
         ]);
-        let finished = safe.chaos.experiment(&safe.keeping(whole), flags).exits(5);
-        leaks_nothing(&safe.chaos, &finished, &ALL);
+        let finished = safe.sandbox.experiment(&safe.keeping(whole), flags).exits(5);
+        leaks_nothing(&safe.sandbox, &finished, &ALL);
     }
 }
 
@@ -244,7 +246,7 @@ fn secrets_in_every_output_format_are_masked() {
 fn inline_secrets_are_masked_but_sources_are_kept() {
     let safe = Safe::new();
     safe.leaks_nothing(probe(&sh("true")), 0);
-    let experiment = &safe.chaos.journal()["experiment"];
+    let experiment = &safe.sandbox.journal()["experiment"];
     assert_eq!(experiment["secrets"]["written"], json!({"inline": "***"}));
     assert_eq!(experiment["secrets"]["named"]["env"], json!({"type": "env", "key": "MY_ENV"}));
     assert_eq!(experiment["secrets"]["kept"], json!({"type": "vault", "path": "app"}));
@@ -258,33 +260,33 @@ fn chaos_toolkit_mode_writes_outputs_with_warning() {
         "Warning: --strict=false with --exit-code=chaostoolkit does not redact secrets in outputs\n";
     let whole = with(probe(&sh("echo ${inline}")), &json!({"secrets": {"g": {"inline": INLINE}}}));
     let check = |flags: &[&str], plain: bool| {
-        let chaos = Chaos::new();
-        let finished = chaos.experiment(&whole, flags).exits(0);
+        let sandbox = Sandbox::new();
+        let finished = sandbox.experiment(&whole, flags).exits(0);
         let expected = if plain { "inline-s3cret\n" } else { "***\n" };
-        assert_eq!(chaos.journal()["run"][0]["output"]["stdout"], expected, "{flags:?}");
+        assert_eq!(sandbox.journal()["run"][0]["output"]["stdout"], expected, "{flags:?}");
         assert_eq!(finished.stderr.contains(WARNING), plain, "{}", finished.stderr);
     };
     check(&FLAGS, true);
     check(&FLAGS[..1], false);
     check(&FLAGS[1..], false);
     // without secrets there is no warning
-    let chaos = Chaos::new();
-    let finished = chaos.experiment(&probe(&sh("echo x")), FLAGS).exits(0);
+    let sandbox = Sandbox::new();
+    let finished = sandbox.experiment(&probe(&sh("echo x")), FLAGS).exits(0);
     assert!(!finished.stderr.contains("secrets"), "{}", finished.stderr);
 }
 
 #[test]
 fn rejected_experiment_reveals_no_secrets() {
     let check = |secrets: Value| {
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         let whole = with(
             probe(&json!({"type": "nothing", "arguments": [INLINE]})),
             &json!({"secrets": secrets, "description": INLINE}),
         );
-        chaos.write("e.json", whole.to_string());
+        sandbox.write("e.json", whole.to_string());
         for verb in ["run", "validate"] {
             for format in ["text", "json", "agent"] {
-                let finished = chaos.run([verb, "e.json", "--verbose", "--output", format]).exits(3);
+                let finished = sandbox.run([verb, "e.json", "--verbose", "--output", format]).exits(3);
                 assert!(
                     !finished.stderr.contains(INLINE) && !finished.stdout.contains(INLINE),
                     "{finished:?}"

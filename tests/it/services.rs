@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Chaos, Finished, NONE, Request, Response, Server, experiment, kubeconfig, refused, with,
+    NONE, ProcessResult, Request, Response, Sandbox, Server, experiment, kubeconfig, refused, with,
 };
 
 const PROXY: &str = "/api/v1/namespaces/shop/services/web:8080/proxy";
@@ -33,14 +33,14 @@ fn hypothesis(provider: &Value) -> Value {
 }
 
 /// Runs an experiment whose hypothesis is one request that must return 200.
-fn ask(chaos: &Chaos, api: &Server, provider: Value, arguments: &[&str]) -> Finished {
-    let config = kubeconfig(chaos, &api.url(""), &json!({"token": "of-the-cluster"}));
+fn ask(sandbox: &Sandbox, api: &Server, provider: Value, arguments: &[&str]) -> ProcessResult {
+    let config = kubeconfig(sandbox, &api.url(""), &json!({"token": "of-the-cluster"}));
     let given = ["--kubeconfig", &config, "-v", "4"];
-    chaos.experiment(&hypothesis(&provider), given.iter().chain(arguments))
+    sandbox.experiment(&hypothesis(&provider), given.iter().chain(arguments))
 }
 
-fn outcome(chaos: &Chaos) -> Value {
-    chaos.journal()["steady_states"]["before"]["probes"][0].clone()
+fn outcome(sandbox: &Sandbox) -> Value {
+    sandbox.journal()["steady_states"]["before"]["probes"][0].clone()
 }
 
 fn passed_on(api: &Server) -> Vec<String> {
@@ -50,12 +50,12 @@ fn passed_on(api: &Server) -> Vec<String> {
 #[test]
 fn service_is_reached_through_api_server() {
     let check = |url: &str, arguments: &[&str], path: &str| {
-        let (chaos, api) = (Chaos::new(), api(|_| Response::new(200, "text/plain", "hello")));
-        ask(&chaos, &api, get(url), arguments).exits(0).says("reached Service shop/web:8080 via proxy");
+        let (sandbox, api) = (Sandbox::new(), api(|_| Response::new(200, "text/plain", "hello")));
+        ask(&sandbox, &api, get(url), arguments).exits(0).reports("reached Service shop/web:8080 via proxy");
         assert_eq!(passed_on(&api), [format!("{PROXY}{path}"), format!("{PROXY}{path}")], "{url}");
         let way = json!([{"activity": "asked", "service": "shop/web:8080", "access": "proxy"}]);
-        assert_eq!(chaos.journal()["kubectl-chaos"]["services"], way);
-        assert_eq!(outcome(&chaos)["output"]["body"], "hello");
+        assert_eq!(sandbox.journal()["kubectl-chaos"]["services"], way);
+        assert_eq!(outcome(&sandbox)["output"]["body"], "hello");
     };
     check("http://web.svc/", &[], "/");
     check("http://web.svc:8080/x/y?a=b%20c", &[], "/x/y?a=b%20c");
@@ -67,9 +67,10 @@ fn service_is_reached_through_api_server() {
 
 #[test]
 fn error_status_of_service_is_output() {
-    let (chaos, api) = (Chaos::new(), api(|_| Response::new(503, "application/json", r#"{"busy": true}"#)));
-    ask(&chaos, &api, get("http://web.svc/"), &[]).exits(8);
-    let probe = outcome(&chaos);
+    let (sandbox, api) =
+        (Sandbox::new(), api(|_| Response::new(503, "application/json", r#"{"busy": true}"#)));
+    ask(&sandbox, &api, get("http://web.svc/"), &[]).exits(8);
+    let probe = outcome(&sandbox);
     assert_eq!((&probe["status"], &probe["output"]["status"]), (&json!("succeeded"), &json!(503)));
     assert_eq!(probe["output"]["body"]["busy"], true);
 }
@@ -77,9 +78,9 @@ fn error_status_of_service_is_output() {
 #[test]
 fn unreachable_service_fails_probe() {
     let check = |url: &str, answer: fn() -> Response, words: &str| {
-        let (chaos, api) = (Chaos::new(), api(move |_| answer()));
-        ask(&chaos, &api, get(url), &[]).exits(8);
-        let probe = outcome(&chaos);
+        let (sandbox, api) = (Sandbox::new(), api(move |_| answer()));
+        ask(&sandbox, &api, get(url), &[]).exits(8);
+        let probe = outcome(&sandbox);
         let exception = probe["exception"].to_string();
         assert!(probe["status"] == "failed" && exception.contains(words), "{exception}");
     };
@@ -118,34 +119,34 @@ fn redirects_never_carry_cluster_credentials() {
         "/second" => Response::with(301, &[("Location", &there)], ""),
         _ => Response::with(302, &[("Location", "/api/v1/namespaces/kube-system/secrets")], ""),
     };
-    let (chaos, cluster) = (Chaos::new(), api(behind));
-    ask(&chaos, &cluster, get("http://web.svc/"), &[]).exits(0);
-    assert_eq!(outcome(&chaos)["output"]["body"], "elsewhere");
+    let (sandbox, cluster) = (Sandbox::new(), api(behind));
+    ask(&sandbox, &cluster, get("http://web.svc/"), &[]).exits(0);
+    assert_eq!(outcome(&sandbox)["output"]["body"], "elsewhere");
     assert_eq!(cluster.requests()[0].header("authorization"), Some("Bearer of-the-cluster"));
     assert!(!elsewhere.requests().is_empty());
     for request in elsewhere.requests() {
         assert_eq!((request.path.as_str(), request.header("authorization")), ("/there", None));
     }
     // a Service cannot cause other requests to the API server
-    ask(&chaos, &cluster, get("http://web.svc/evil"), &[]).exits(8);
-    assert_eq!(outcome(&chaos)["output"]["status"], 302);
+    ask(&sandbox, &cluster, get("http://web.svc/evil"), &[]).exits(8);
+    assert_eq!(outcome(&sandbox)["output"]["status"], 302);
     assert!(!cluster.requests().iter().any(|request| request.path.contains("secrets")));
 }
 
 #[test]
 fn requests_with_credentials_or_body_are_not_proxied() {
     let check = |more: Value| {
-        let (chaos, api) = (Chaos::new(), api(|_| Response::new(200, "text/plain", "hello")));
+        let (sandbox, api) = (Sandbox::new(), api(|_| Response::new(200, "text/plain", "hello")));
         // this server has no endpoint to forward to
-        ask(&chaos, &api, with(get("http://web.svc/"), &more), &[]).exits(8);
-        assert!(outcome(&chaos)["exception"].to_string().contains("no ready endpoints"), "{more}");
+        ask(&sandbox, &api, with(get("http://web.svc/"), &more), &[]).exits(8);
+        assert!(outcome(&sandbox)["exception"].to_string().contains("no ready endpoints"), "{more}");
         assert_eq!(passed_on(&api), [""; 0], "{more}");
         let own = |request: &Request| {
             request.header("impersonate-user").is_some()
                 || request.header("authorization") != Some("Bearer of-the-cluster")
         };
         assert!(!api.requests().iter().any(own), "{more}");
-        let refused = ask(&chaos, &api, with(get("http://web.svc/"), &more), &["--service-access=proxy"]);
+        let refused = ask(&sandbox, &api, with(get("http://web.svc/"), &more), &["--service-access=proxy"]);
         assert!(refused.exits(8).stderr.contains("use --service-access=port-forward"), "{more}");
     };
     check(json!({"headers": {"Authorization": "Bearer mine"}}));
@@ -159,20 +160,20 @@ fn requests_with_credentials_or_body_are_not_proxied() {
 #[test]
 fn url_outside_aliases_is_requested_directly() {
     let server = Server::start(|_| Response::new(200, "text/plain", "hello"));
-    let (chaos, api) = (Chaos::new(), api(|_| Response::nothing()));
+    let (sandbox, api) = (Sandbox::new(), api(|_| Response::nothing()));
     // no alias and no Service: the request goes to the address itself
-    ask(&chaos, &api, get(&server.url("/")), &[]).exits(0);
+    ask(&sandbox, &api, get(&server.url("/")), &[]).exits(0);
     assert!(api.requests().is_empty(), "the cluster has nothing to do with it");
     // DNS on this machine does not resolve Services
-    ask(&chaos, &api, get("http://web.svc:8080/"), &["--service-access=direct"]).exits(8);
+    ask(&sandbox, &api, get("http://web.svc:8080/"), &["--service-access=direct"]).exits(8);
     assert_eq!(passed_on(&api), [""; 0]);
 }
 
 #[test]
 fn service_url_without_cluster_is_rejected() {
-    let chaos = Chaos::new();
-    chaos.experiment(&hypothesis(&get("http://web.svc/")), NONE).exits(4).says("no cluster configured");
+    let sandbox = Sandbox::new();
+    sandbox.experiment(&hypothesis(&get("http://web.svc/")), NONE).exits(4).reports("no cluster configured");
     for wrong in ["web", "a:1=web", "a=web.svc"] {
-        chaos.run(["run", "experiment.json", "--connect-to", wrong]).exits(2).says("HOST:PORT=NAME");
+        sandbox.run(["run", "experiment.json", "--connect-to", wrong]).exits(2).reports("HOST:PORT=NAME");
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Chaos, DEADLINE, Request, Response, Server, TlsServer, distrustful, experiment, finish, is_written,
+    DEADLINE, Request, Response, Sandbox, Server, TlsServer, distrustful, experiment, finish, is_written,
     signal, wait_until,
 };
 use crate::http::nowhere;
@@ -24,22 +24,22 @@ fn library() -> Server {
 
 /// Asserts that an experiment is rejected for this reason before anything runs.
 #[track_caller]
-fn refused(chaos: &Chaos, url: &str, text: &str) {
-    let finished = chaos.run(["run", "--output=json", url]).exits(3).says(text);
+fn refused(sandbox: &Sandbox, url: &str, text: &str) {
+    let finished = sandbox.run(["run", "--output=json", url]).exits(3).reports(text);
     let answer = finished.json();
     assert_eq!((&answer["outcome"], &answer["error"]["stage"]), (&json!("error"), &json!("load")));
     let first = text.lines().next().expect("a line");
     assert!(answer["error"]["message"].as_str().is_some_and(|said| said.contains(first)), "{answer}");
-    assert!(!is_written(&chaos.path("journal.json")), "there is no journal of what did not run");
+    assert!(!is_written(&sandbox.path("journal.json")), "there is no journal of what did not run");
 }
 
 #[test]
 fn content_type_decides_experiment_format() {
     let check = |headers: &'static [(&str, &str)], body: String| {
         let server = Server::start(move |_| Response::with(200, headers, &body));
-        let chaos = Chaos::new();
-        chaos.run(["run", &server.url("/e")]).exits(0);
-        assert_eq!(chaos.journal()["experiment"]["title"], "A test", "{headers:?}");
+        let sandbox = Sandbox::new();
+        sandbox.run(["run", &server.url("/e")]).exits(0);
+        assert_eq!(sandbox.journal()["experiment"]["title"], "A test", "{headers:?}");
         let requests = server.requests();
         let [request] = requests.as_slice() else { panic!("{requests:?}") };
         assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/e"));
@@ -61,7 +61,7 @@ fn content_type_decides_experiment_format() {
 fn unreadable_response_is_rejected() {
     let check = |status: u16, content_type: &'static str, body: &'static str, text: &str| {
         let server = Server::start(move |_| Response::new(status, content_type, body));
-        refused(&Chaos::new(), &server.url("/e"), text);
+        refused(&Sandbox::new(), &server.url("/e"), text);
     };
     check(200, "text/html", "<html>", "the server sent text/html, which is neither JSON nor YAML");
     check(200, JSON, "{\"title\": ", "broken JSON");
@@ -77,12 +77,12 @@ fn unreadable_response_is_rejected() {
 #[test]
 fn unreachable_source_is_rejected() {
     let url = nowhere();
-    refused(&Chaos::new(), &url, "Failed to fetch the experiment: ");
-    refused(&Chaos::new(), &url, "Connection refused");
+    refused(&Sandbox::new(), &url, "Failed to fetch the experiment: ");
+    refused(&Sandbox::new(), &url, "Connection refused");
     let silent = Server::start(|_| Response::nothing());
-    refused(&Chaos::new(), &silent.url("/"), "connection closed before message completed");
+    refused(&Sandbox::new(), &silent.url("/"), "connection closed before message completed");
     let cut = Server::start(|_| Response(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{".to_vec()));
-    refused(&Chaos::new(), &cut.url("/"), "Failed to fetch the experiment: ");
+    refused(&Sandbox::new(), &cut.url("/"), "Failed to fetch the experiment: ");
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn oversized_experiment_is_rejected() {
         let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n".to_vec();
         Response([head, vec![b' '; SIZE + 1]].concat())
     });
-    refused(&Chaos::new(), &endless.url("/"), "larger than 10 MiB");
+    refused(&Sandbox::new(), &endless.url("/"), "larger than 10 MiB");
 }
 
 /// A server that accepts a request and sends no response.
@@ -103,15 +103,15 @@ fn silent() -> Server {
 #[test]
 fn pending_experiment_request_can_be_interrupted() {
     let server = silent();
-    let chaos = Chaos::new();
-    let child = chaos.start(["run", &server.url("/e")]);
+    let sandbox = Sandbox::new();
+    let child = sandbox.start(["run", &server.url("/e")]);
     wait_until("it asks", || !server.requests().is_empty());
     // not SIGINT: shells make background processes ignore it
     signal(child.id(), rustix::process::Signal::TERM);
     let finished = finish(child);
     // ended by the signal, which shells report as 143
     assert!(matches!(finished.code, None | Some(143)), "{finished:?}");
-    assert!(!is_written(&chaos.path("journal.json")));
+    assert!(!is_written(&sandbox.path("journal.json")));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn pending_experiment_request_can_be_interrupted() {
 fn experiment_request_times_out() {
     assert!(DEADLINE.as_secs() > 30);
     refused(
-        &Chaos::new(),
+        &Sandbox::new(),
         &silent().url("/e"),
         "Failed to fetch the experiment: no answer within 30 seconds",
     );
@@ -132,22 +132,22 @@ fn redirects_are_followed() {
         "/v2/e.json" => Response::new(200, JSON, &document()),
         _ => Response::with(302, &[("Location", "/again")], ""),
     });
-    let chaos = Chaos::new();
-    chaos.run(["run", &server.url("/latest")]).exits(0);
-    assert_eq!(chaos.journal()["experiment"]["title"], "A test");
-    refused(&Chaos::new(), &server.url("/loop"), "too many redirects");
+    let sandbox = Sandbox::new();
+    sandbox.run(["run", &server.url("/latest")]).exits(0);
+    assert_eq!(sandbox.journal()["experiment"]["title"], "A test");
+    refused(&Sandbox::new(), &server.url("/loop"), "too many redirects");
 }
 
 #[test]
 fn bearer_token_from_environment_is_sent() {
     let check = |token: &str, settings: bool, expected: Option<&str>| {
         let server = library();
-        let chaos = Chaos::new().env("CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN", token);
+        let sandbox = Sandbox::new().env("CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN", token);
         if settings {
             let auths = json!({"auths": {server.host(): {"type": "digest", "value": "from settings"}}});
-            chaos.write(".chaostoolkit/settings.yaml", auths.to_string());
+            sandbox.write(".chaostoolkit/settings.yaml", auths.to_string());
         }
-        let finished = chaos.run(["run", &server.url("/e"), "--verbose"]).exits(0);
+        let finished = sandbox.run(["run", &server.url("/e"), "--verbose"]).exits(0);
         assert_eq!(server.requests()[0].header("authorization"), expected, "{token:?}");
         assert!(token.trim().is_empty() || !finished.stderr.contains(token.trim()));
     };
@@ -162,12 +162,12 @@ fn bearer_token_from_environment_is_sent() {
 fn settings_credentials_match_host_and_port() {
     let check = |host: &dyn Fn(&Server) -> String, expected: Option<&str>| {
         let server = library();
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         let auths = json!({"auths": {host(&server): {"type": "basic", "value": "Zm9vOmJhcg=="}}});
-        chaos.write("mine.yaml", auths.to_string());
-        chaos.run(["run", "--settings=mine.yaml", &server.url("/e")]).exits(0);
+        sandbox.write("mine.yaml", auths.to_string());
+        sandbox.run(["run", "--settings=mine.yaml", &server.url("/e")]).exits(0);
         assert_eq!(server.requests()[0].header("authorization"), expected);
-        chaos.run(["validate", "--settings=mine.yaml", &server.url("/e")]).exits(0);
+        sandbox.run(["validate", "--settings=mine.yaml", &server.url("/e")]).exits(0);
         assert_eq!(server.requests()[1].header("authorization"), expected);
     };
     check(&Server::host, Some("basic Zm9vOmJhcg=="));
@@ -180,8 +180,8 @@ fn authorization_is_dropped_on_cross_host_redirect() {
     let other = library();
     let elsewhere = other.url("/e");
     let server = Server::start(move |_| Response::with(302, &[("Location", &elsewhere)], ""));
-    let chaos = Chaos::new().env("CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN", "t0ken");
-    chaos.run(["run", &server.url("/")]).exits(0);
+    let sandbox = Sandbox::new().env("CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN", "t0ken");
+    sandbox.run(["run", &server.url("/")]).exits(0);
     assert_eq!(server.requests()[0].header("authorization"), Some("bearer t0ken"));
     assert_eq!(other.requests()[0].header("authorization"), None);
 }
@@ -202,10 +202,10 @@ fn url_credentials_are_sent_and_masked() {
         for verb in ["run", "validate"] {
             for format in ["text", "json", "agent"] {
                 // base64 of me:pa55word
-                let chaos = Chaos::new().env("CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN", "another");
+                let sandbox = Sandbox::new().env("CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN", "another");
                 let url = with_user(server.url(path));
-                let finished = chaos.run([verb, "--output", format, "--verbose", &url]);
-                let journal = chaos.path("journal.json").exists().then(|| chaos.read("journal.json"));
+                let finished = sandbox.run([verb, "--output", format, "--verbose", &url]);
+                let journal = sandbox.path("journal.json").exists().then(|| sandbox.read("journal.json"));
                 for text in [finished.stdout, finished.stderr, journal.unwrap_or_default()] {
                     assert!(!text.contains("pa55word"), "{verb} {path} {format}: {text}");
                 }
@@ -216,7 +216,7 @@ fn url_credentials_are_sent_and_masked() {
         assert_eq!(authorizations(&request), ["Basic bWU6cGE1NXdvcmQ="]);
     }
     for url in [with_user(nowhere()), "ftp://me:pa55word@127.0.0.1/e".to_owned()] {
-        let finished = Chaos::new().run(["run", "--output=json", &url]).exits(3);
+        let finished = Sandbox::new().run(["run", "--output=json", &url]).exits(3);
         assert!(
             !finished.stderr.contains("pa55word") && !finished.stdout.contains("pa55word"),
             "{finished:?}"
@@ -233,10 +233,10 @@ fn server_certificate_is_verified() {
     distrustful().run(["validate", "--no-verify-tls", &server.url("/e")]).exits(0);
     distrustful().run(["validate", &server.url("/e")]).exits(3);
     for variable in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"] {
-        let mut chaos = Chaos::new();
-        let path = chaos.write("authority.pem", server.authority());
-        chaos = chaos.env(variable, path.display().to_string());
-        chaos.run(["run", &server.url("/e")]).exits(0);
+        let mut sandbox = Sandbox::new();
+        let path = sandbox.write("authority.pem", server.authority());
+        sandbox = sandbox.env(variable, path.display().to_string());
+        sandbox.run(["run", &server.url("/e")]).exits(0);
     }
 }
 
@@ -246,8 +246,8 @@ fn all_experiments_are_loaded_before_first_run() {
         "/first.json" => Response::new(200, JSON, &document()),
         _ => Response::new(404, JSON, "not here"),
     });
-    let chaos = Chaos::new();
-    let said = chaos.run(["run", &server.url("/first.json"), &server.url("/second.json")]).exits(3);
+    let sandbox = Sandbox::new();
+    let said = sandbox.run(["run", &server.url("/first.json"), &server.url("/second.json")]).exits(3);
     assert!(!said.stderr.contains("Running experiment"), "{}", said.stderr);
     assert_eq!(server.requests().len(), 2);
 }
@@ -255,8 +255,8 @@ fn all_experiments_are_loaded_before_first_run() {
 #[test]
 fn unsupported_url_scheme_is_rejected() {
     let check = |source: &str, text: &str| {
-        refused(&Chaos::new(), source, text);
-        let answer = Chaos::new().run(["validate", "--output=json", source]).exits(3).json();
+        refused(&Sandbox::new(), source, text);
+        let answer = Sandbox::new().run(["validate", "--output=json", source]).exits(3).json();
         assert_eq!(answer["files"][0]["valid"], Value::Bool(false));
     };
     check("file:///etc/hostname", "'file' is not a supported source scheme.");

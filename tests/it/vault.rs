@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Chaos, EVERYTHING, Finished, Request, Response, Server, TlsServer, distrustful, experiment,
+    EVERYTHING, ProcessResult, Request, Response, Sandbox, Server, TlsServer, distrustful, experiment,
     leaks_nothing, with,
 };
 
@@ -47,12 +47,12 @@ fn vault(request: &Request) -> Response {
 }
 
 /// Runs an experiment that passes on `${user}:${password}:${pin}`, and prints it.
-fn run(chaos: &Chaos, configuration: &Value, secrets: &Value) -> Finished {
+fn run(sandbox: &Sandbox, configuration: &Value, secrets: &Value) -> ProcessResult {
     let script = "printf %s '${user}:${password}:${pin}' > got; cat got; cat got >&2";
     let provider = json!({"type": "process", "path": "sh", "arguments": ["-c", script]});
     let method = json!([{"type": "action", "name": "use ${password}", "provider": provider}]);
     let declared = json!({"configuration": configuration, "secrets": secrets});
-    chaos.experiment(&with(experiment(&method), &declared), EVERYTHING)
+    sandbox.experiment(&with(experiment(&method), &declared), EVERYTHING)
 }
 
 /// A secret group that is the whole payload.
@@ -80,13 +80,13 @@ fn vault_secrets_are_used_and_masked() {
     let check = |configuration: Value, secrets: Value, path: &str, times: usize| {
         let server = Server::start(vault);
         let (address, token) = (server.url("/"), json!(TOKEN));
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         let connection = with(json!({"vault_addr": address, "vault_token": token}), &configuration);
-        let finished = run(&chaos, &connection, &secrets).exits(0);
-        assert_eq!(chaos.read("got"), "jane-of-vault:pa55-w0rd:74125", "{configuration}");
+        let finished = run(&sandbox, &connection, &secrets).exits(0);
+        assert_eq!(sandbox.read("got"), "jane-of-vault:pa55-w0rd:74125", "{configuration}");
         assert_eq!(asked(&server), vec![(format!("GET {path}"), Some(TOKEN.to_owned())); times]);
-        leaks_nothing(&chaos, &finished, &[PASSWORD, "jane-of-vault", "74125", TOKEN]);
-        assert_eq!(chaos.journal()["run"][0]["output"]["stdout"], "***:***:***");
+        leaks_nothing(&sandbox, &finished, &[PASSWORD, "jane-of-vault", "74125", TOKEN]);
+        assert_eq!(sandbox.journal()["run"][0]["output"]["stdout"], "***:***:***");
     };
     check(json!({}), whole(), "/v1/secret/data/app", 1);
     check(json!({}), fields.clone(), "/v1/secret/data/app", 3);
@@ -103,17 +103,17 @@ fn vault_secrets_are_used_and_masked() {
 fn approle_logs_in_first() {
     let check = |configuration: Value, login: &str| {
         let server = Server::start(vault);
-        let chaos = Chaos::new();
-        chaos.write("pod-token", "jwt.of.the.pod\n");
+        let sandbox = Sandbox::new();
+        sandbox.write("pod-token", "jwt.of.the.pod\n");
         let connection = with(json!({"vault_addr": server.url("")}), &configuration);
-        let finished = run(&chaos, &connection, &whole()).exits(0);
-        assert_eq!(chaos.read("got"), "jane-of-vault:pa55-w0rd:74125");
+        let finished = run(&sandbox, &connection, &whole()).exits(0);
+        assert_eq!(sandbox.read("got"), "jane-of-vault:pa55-w0rd:74125");
         let expected = [
             (format!("POST {login}"), None),
             ("GET /v1/secret/data/app".to_owned(), Some(ISSUED.to_owned())),
         ];
         assert_eq!(asked(&server), expected);
-        leaks_nothing(&chaos, &finished, &[PASSWORD, ISSUED, "r0le-secret", "jwt.of.the.pod"]);
+        leaks_nothing(&sandbox, &finished, &[PASSWORD, ISSUED, "r0le-secret", "jwt.of.the.pod"]);
     };
     let role = json!({"vault_role_id": "the-role", "vault_role_secret": "r0le-secret"});
     check(role.clone(), "/v1/auth/approle/login");
@@ -130,22 +130,22 @@ fn approle_logs_in_first() {
 #[test]
 fn vault_connection_is_read_from_environment() {
     let server = Server::start(vault);
-    let chaos = Chaos::new().env("MY_VAULT", server.url("")).env("MY_VAULT_TOKEN", TOKEN);
+    let sandbox = Sandbox::new().env("MY_VAULT", server.url("")).env("MY_VAULT_TOKEN", TOKEN);
     let connection = json!({"vault_addr": {"type": "env", "key": "MY_VAULT"},
         "vault_token": {"type": "env", "key": "MY_VAULT_TOKEN"}});
-    let finished = run(&chaos, &connection, &whole()).exits(0);
-    assert_eq!(chaos.read("got"), "jane-of-vault:pa55-w0rd:74125");
-    leaks_nothing(&chaos, &finished, &[PASSWORD, TOKEN]);
+    let finished = run(&sandbox, &connection, &whole()).exits(0);
+    assert_eq!(sandbox.read("got"), "jane-of-vault:pa55-w0rd:74125");
+    leaks_nothing(&sandbox, &finished, &[PASSWORD, TOKEN]);
 }
 
 #[test]
 fn missing_vault_secret_is_empty_with_warning() {
     let check = |declaration: Value, warning: &str| {
         let server = Server::start(vault);
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         let connection = json!({"vault_addr": server.url(""), "vault_token": TOKEN});
-        run(&chaos, &connection, &json!({"app": declaration})).exits(0).says(warning);
-        assert_eq!(chaos.read("got"), "${user}:${password}:${pin}");
+        run(&sandbox, &connection, &json!({"app": declaration})).exits(0).reports(warning);
+        assert_eq!(sandbox.read("got"), "${user}:${password}:${pin}");
     };
     check(json!({"type": "vault", "path": "none"}), "Warning: no secret in Vault at none\n");
     check(json!({"type": "vault", "path": "deleted"}), "Warning: no secret in Vault at deleted\n");
@@ -158,10 +158,10 @@ fn vault_error_is_reported_before_run() {
     let closed = crate::http::nowhere();
     let address = server.url("");
     let check = |configuration: Value, declaration: Value, text: &str| {
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         let connection = with(json!({"vault_addr": address, "vault_token": TOKEN}), &configuration);
-        let finished = run(&chaos, &connection, &json!({"app": declaration})).exits(3).says(text);
-        assert!(!chaos.path("got").exists(), "nothing ran");
+        let finished = run(&sandbox, &connection, &json!({"app": declaration})).exits(3).reports(text);
+        assert!(!sandbox.path("got").exists(), "nothing ran");
         let answer = finished.json();
         assert_eq!((&answer["outcome"], &answer["exit_code"]), (&json!("error"), &json!(3)));
         assert!(answer["error"]["message"].as_str().is_some_and(|error| error.contains(text)), "{answer}");
@@ -194,9 +194,9 @@ fn vault_error_is_reported_before_run() {
         keys
     };
     let plain = |keys: Value, text: &str| {
-        let chaos = Chaos::new();
-        run(&chaos, &without_token(keys), &json!({"app": app})).exits(3).says(text);
-        assert!(!chaos.path("got").exists(), "nothing ran");
+        let sandbox = Sandbox::new();
+        run(&sandbox, &without_token(keys), &json!({"app": app})).exits(3).reports(text);
+        assert!(!sandbox.path("got").exists(), "nothing ran");
     };
     plain(json!({}), "missing Vault credentials in the configuration: ");
     plain(
@@ -216,18 +216,18 @@ fn vault_error_is_reported_before_run() {
 #[test]
 fn vault_is_not_contacted_without_vault_secrets() {
     let server = Server::start(vault);
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let connection = json!({"vault_addr": server.url(""), "vault_token": TOKEN});
-    run(&chaos, &connection, &json!({"app": {"user": "me", "password": "own-word", "pin": 1}})).exits(0);
-    assert_eq!(chaos.read("got"), "me:own-word:1");
+    run(&sandbox, &connection, &json!({"app": {"user": "me", "password": "own-word", "pin": 1}})).exits(0);
+    assert_eq!(sandbox.read("got"), "me:own-word:1");
     assert_eq!(server.requests().len(), 0);
 }
 
 #[test]
 fn variables_file_overrides_vault_secrets() {
     let server = Server::start(vault);
-    let chaos = Chaos::new();
-    chaos.write(
+    let sandbox = Sandbox::new();
+    sandbox.write(
         "mine.json",
         json!({"secrets": {"app": {"user": "file-user", "password": "file-word", "pin": 2}}}).to_string(),
     );
@@ -237,9 +237,9 @@ fn variables_file_overrides_vault_secrets() {
     let method = json!([{"type": "probe", "name": "use", "provider": provider}]);
     let declared = json!({"configuration": connection, "secrets": whole()});
     let flags = EVERYTHING.iter().copied().chain(["--var-file=mine.json"]);
-    let finished = chaos.experiment(&with(experiment(&method), &declared), flags).exits(0);
-    assert_eq!((chaos.read("got").as_str(), server.requests().len()), ("file-word", 0));
-    leaks_nothing(&chaos, &finished, &["file-word", "file-user"]);
+    let finished = sandbox.experiment(&with(experiment(&method), &declared), flags).exits(0);
+    assert_eq!((sandbox.read("got").as_str(), server.requests().len()), ("file-word", 0));
+    leaks_nothing(&sandbox, &finished, &["file-word", "file-user"]);
 }
 
 #[test]
@@ -247,13 +247,13 @@ fn vault_certificate_is_verified() {
     let server = TlsServer::start(vault);
     let connection = json!({"vault_addr": server.url(""), "vault_token": TOKEN});
     let stranger = run(&distrustful(), &connection, &whole()).exits(3);
-    stranger.says("invalid peer certificate: UnknownIssuer");
+    stranger.reports("invalid peer certificate: UnknownIssuer");
     assert_eq!(server.requests().len(), 0, "no token was sent");
     for variable in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"] {
-        let mut chaos = Chaos::new();
-        let path = chaos.write("authority.pem", server.authority());
-        chaos = chaos.env(variable, path.display().to_string());
-        run(&chaos, &connection, &whole()).exits(0);
-        assert_eq!(chaos.read("got"), "jane-of-vault:pa55-w0rd:74125", "{variable}");
+        let mut sandbox = Sandbox::new();
+        let path = sandbox.write("authority.pem", server.authority());
+        sandbox = sandbox.env(variable, path.display().to_string());
+        run(&sandbox, &connection, &whole()).exits(0);
+        assert_eq!(sandbox.read("got"), "jane-of-vault:pa55-w0rd:74125", "{variable}");
     }
 }

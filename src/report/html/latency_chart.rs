@@ -20,11 +20,11 @@ const STEP: f64 = 1.25;
 
 /// Renders the latency of a probe in each phase.
 pub(super) fn latency_section(series: &Series) -> Markup {
-    let told = format_reaction(series).join(", ");
+    let reaction = format_reaction(series).join(", ");
     html! {
         h4 { (replace_invisible(&series.probe)) }
         @if !series.settled { p .note { "The probe did not settle before the run started." } }
-        @if !told.is_empty() { p { (told) "." } }
+        @if !reaction.is_empty() { p { (reaction) "." } }
         (histogram_chart(series))
         (scroll_region("samples by phase", &html! {
             table {
@@ -32,7 +32,7 @@ pub(super) fn latency_section(series: &Series) -> Markup {
                     @for head in ["phase", "samples", "ok"] { th scope="col" { (head) } }
                     @for head in ["p50", "p90", "p95", "p99", "max"] { th scope="col" .number { (head) } }
                 } }
-                tbody { @for seen in &series.phases { (phase_row(seen)) } }
+                tbody { @for stats in &series.phases { (phase_row(stats)) } }
             }
         }))
         @if series.raw_dropped > 0 {
@@ -41,15 +41,15 @@ pub(super) fn latency_section(series: &Series) -> Markup {
     }
 }
 
-fn phase_row(seen: &PhaseStats) -> Markup {
+fn phase_row(stats: &PhaseStats) -> Markup {
     let of = |value: fn(&LatencyStats) -> f64| {
-        seen.latency.as_ref().map_or_else(|| "–".to_owned(), |latency| format!("{:.1} ms", value(latency)))
+        stats.latency.as_ref().map_or_else(|| "–".to_owned(), |latency| format!("{:.1} ms", value(latency)))
     };
     html! {
         tr {
-            th scope="row" { (seen.phase.name()) }
-            td { (format_sample_counts(seen)) }
-            td { (format_success_ratio(seen).unwrap_or_default()) }
+            th scope="row" { (stats.phase.name()) }
+            td { (format_sample_counts(stats)) }
+            td { (format_success_ratio(stats).unwrap_or_default()) }
             @for text in [of(|l| l.p50), of(|l| l.p90), of(|l| l.p95), of(|l| l.p99), of(|l| l.max)] {
                 td .number { (text) }
             }
@@ -59,9 +59,9 @@ fn phase_row(seen: &PhaseStats) -> Markup {
 
 /// Draws one histogram per phase, on one logarithmic scale.
 fn histogram_chart(series: &Series) -> Markup {
-    let known: Vec<(&PhaseStats, &LatencyStats)> =
-        series.phases.iter().filter_map(|seen| Some((seen, seen.latency.as_ref()?))).collect();
-    let all = || known.iter().flat_map(|(_, latency)| latency.histogram.iter()).map(|step| step.0);
+    let measured: Vec<(&PhaseStats, &LatencyStats)> =
+        series.phases.iter().filter_map(|stats| Some((stats, stats.latency.as_ref()?))).collect();
+    let all = || measured.iter().flat_map(|(_, latency)| latency.histogram.iter()).map(|step| step.0);
     let least = all().filter(|ms| *ms > 0.0).fold(f64::INFINITY, f64::min) / STEP;
     let most = all().filter(|ms| ms.is_finite()).fold(0.0, f64::max);
     if !(least.is_finite() && least > 0.0 && most > least) {
@@ -72,15 +72,15 @@ fn histogram_chart(series: &Series) -> Markup {
     let (least, most) = (least / widen, (most * widen).min(f64::MAX));
     let scale = Axis { from: least.ln(), to: most.ln(), start: LEFT, end: RIGHT };
     #[allow(clippy::cast_precision_loss)] // three phases
-    let (bottom, line) = (HEIGHT * known.len() as f64 + 4.0, |number: usize| HEIGHT * (number + 1) as f64);
+    let (bottom, line) = (HEIGHT * measured.len() as f64 + 4.0, |number: usize| HEIGHT * (number + 1) as f64);
     let label = format!("latency of good samples of {}, by phase; the table has the numbers", series.probe);
     scroll_region(
         "latency by phase",
         &html! {
             svg .chart viewBox=(format!("0 0 {WIDTH} {}", bottom + 22.0)) role="img" aria-label=(replace_invisible(&label)) {
-                @for (number, (seen, latency)) in known.iter().enumerate() {
-                    text .small text-anchor="end" x=(format_coordinate(LEFT - 8.0)) y=(format_coordinate(line(number) - 4.0)) { (seen.phase.name()) }
-                    path .(format!("steps {}", seen.phase.name())) d=(histogram_path(latency, &scale, line(number))) {}
+                @for (number, (stats, latency)) in measured.iter().enumerate() {
+                    text .small text-anchor="end" x=(format_coordinate(LEFT - 8.0)) y=(format_coordinate(line(number) - 4.0)) { (stats.phase.name()) }
+                    path .(format!("steps {}", stats.phase.name())) d=(histogram_path(latency, &scale, line(number))) {}
                     line .grid x1=(format_coordinate(LEFT)) x2=(format_coordinate(RIGHT)) y1=(format_coordinate(line(number))) y2=(format_coordinate(line(number))) {}
                     @for (name, value) in [("p50", latency.p50), ("p95", latency.p95)] {
                         @let x = scale.position(value.max(f64::MIN_POSITIVE).ln());

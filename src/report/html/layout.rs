@@ -180,7 +180,7 @@ fn probe_table(run: &RunSummary) -> Markup {
                 td { code { (replace_invisible(&probe.tolerated)) } }
                 (check_cell(&probe.before))
                 @if during {
-                    @if let Some(look) = &probe.during { (check_cell(look)) } @else { td {} }
+                    @if let Some(check) = &probe.during { (check_cell(check)) } @else { td {} }
                 }
                 (check_cell(&probe.after))
             }
@@ -192,8 +192,8 @@ fn probe_table(run: &RunSummary) -> Markup {
     }
 }
 
-fn check_cell(look: &ProbeCheck) -> Markup {
-    status_cell(look.state.sentiment(), look.state.label(), &look.observed)
+fn check_cell(check: &ProbeCheck) -> Markup {
+    status_cell(check.state.sentiment(), check.state.label(), &check.observed)
 }
 
 /// Renders a cell with a symbol, a label and a detail.

@@ -48,7 +48,7 @@ fn outcome_symbol(run: &ComparedRun) -> (&'static str, &'static str) {
 /// Draws the values of a metric, one mark per run: before above, after below.
 pub(super) fn value_strip(row: &MetricResult) -> Markup {
     const WIDTH: f64 = 130.0;
-    let value = |seen: &CensoredValue| seen.value.or(seen.lower_bound);
+    let value = |value: &CensoredValue| value.value.or(value.lower_bound);
     let all = || row.before.values.iter().chain(&row.after.values).filter_map(value);
     let greatest = all().filter(|value| value.is_finite()).fold(0.0, f64::max);
     if all().next().is_none() {
@@ -61,8 +61,8 @@ pub(super) fn value_strip(row: &MetricResult) -> Markup {
         svg .strip viewBox=(format!("0 0 {WIDTH} 32")) role="img" aria-label=(label) {
             line .grid x1="8" x2=(format_coordinate(WIDTH - 8.0)) y1="16" y2="16" {}
             @for (side, y, class) in [(&row.before, "9", "before"), (&row.after, "23", "after")] {
-                @for seen in side.values.iter().filter_map(value) {
-                    circle .(class) cx=(format_coordinate(axis.position(seen))) cy=(y) r="4.5" {}
+                @for value in side.values.iter().filter_map(value) {
+                    circle .(class) cx=(format_coordinate(axis.position(value))) cy=(y) r="4.5" {}
                 }
             }
         }

@@ -75,10 +75,10 @@ pub(super) fn timeline_chart(run: &RunSummary) -> Markup {
         lanes
             .iter()
             .zip(&leads)
-            .flat_map(|(series, lead)| series.phases.iter().map(move |seen| (seen, *lead)))
+            .flat_map(|(series, lead)| series.phases.iter().map(move |stats| (stats, *lead)))
     };
-    let from = phases().map(|(seen, lead)| seen.from - lead).fold(0.0, f64::min);
-    let to = phases().map(|(seen, lead)| seen.to - lead).fold(end, f64::max);
+    let from = phases().map(|(stats, lead)| stats.from - lead).fold(0.0, f64::min);
+    let to = phases().map(|(stats, lead)| stats.to - lead).fold(end, f64::max);
     if !(to > from && (to - from).is_finite()) {
         return html! {};
     }
@@ -112,9 +112,9 @@ pub(super) fn timeline_chart(run: &RunSummary) -> Markup {
 fn chart_description(run: &RunSummary) -> String {
     let mut text = format!("{}: {}.", run.label(), run.verdict);
     for series in run.samples.iter().take(MAX_LANES) {
-        for seen in &series.phases {
-            if let Some(ratio) = format_success_ratio(seen) {
-                let _ = write!(text, " {}, {}: {ratio} ok.", series.probe, seen.phase.name());
+        for stats in &series.phases {
+            if let Some(ratio) = format_success_ratio(stats) {
+                let _ = write!(text, " {}, {}: {ratio} ok.", series.probe, stats.phase.name());
             }
         }
     }
@@ -123,11 +123,11 @@ fn chart_description(run: &RunSummary) -> String {
 
 fn phase_bands(series: &Series, lead: f64, time: &Axis, bottom: f64) -> Markup {
     html! {
-        @for seen in &series.phases {
-            @let (from, to) = (time.position(seen.from - lead), time.position(seen.to - lead));
-            rect .(format!("band {}", seen.phase.name())) x=(format_coordinate(from)) y="0" width=(format_coordinate((to - from).max(0.0))) height=(format_coordinate(bottom)) {}
+        @for stats in &series.phases {
+            @let (from, to) = (time.position(stats.from - lead), time.position(stats.to - lead));
+            rect .(format!("band {}", stats.phase.name())) x=(format_coordinate(from)) y="0" width=(format_coordinate((to - from).max(0.0))) height=(format_coordinate(bottom)) {}
             @if to - from > 48.0 {
-                text .small x=(format_coordinate(from + 4.0)) y="12" { (seen.phase.name()) }
+                text .small x=(format_coordinate(from + 4.0)) y="12" { (stats.phase.name()) }
             }
         }
     }

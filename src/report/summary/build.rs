@@ -25,10 +25,10 @@ const MAX_EVENTS: usize = 500;
 /// Summarizes one run.
 pub(super) fn summarize_run(record: &Record) -> RunSummary {
     let content = &record.content;
-    let own = content.extension.as_ref();
+    let extension = content.extension.as_ref();
     let (verdict, reason) = verdict(record);
     let (timeline, omitted_events) = timeline_events(record);
-    let environment = own.and_then(|own| own.environment.as_ref());
+    let environment = extension.and_then(|extension| extension.environment.as_ref());
     let arm = environment.and_then(|stood| Some((shorten(stood.arm.as_deref()?), stood.repeat.unwrap_or(1))));
     RunSummary {
         title: shorten(record.title()),
@@ -46,7 +46,7 @@ pub(super) fn summarize_run(record: &Record) -> RunSummary {
         rollbacks: summary_steps(record, &content.rollbacks, "/rollbacks", "rollbacks"),
         timeline,
         omitted_events,
-        samples: own.map(|own| own.samples.clone()).unwrap_or_default(),
+        samples: extension.map(|extension| extension.samples.clone()).unwrap_or_default(),
         reproduction: reproduction_inputs(record),
         journal: record.text.clone(),
     }
@@ -112,24 +112,24 @@ fn run_environment(record: &Record) -> Vec<(&'static str, String)> {
             pairs.push((name, shorten(value)));
         }
     };
-    let own = content.extension.as_ref();
-    let cluster = own.and_then(|own| own.cluster.as_ref());
+    let extension = content.extension.as_ref();
+    let cluster = extension.and_then(|extension| extension.cluster.as_ref());
     add("context", cluster.and_then(|cluster| cluster.context.as_deref()));
     add("Kubernetes", cluster.and_then(|cluster| cluster.version.as_deref()));
-    add("namespace", own.and_then(|own| own.namespace.as_deref()));
-    let stood = own.and_then(|own| own.environment.as_ref());
+    add("namespace", extension.and_then(|extension| extension.namespace.as_deref()));
+    let stood = extension.and_then(|extension| extension.environment.as_ref());
     add("nodes", stood.and_then(|stood| stood.nodes).map(|nodes| nodes.to_string()).as_deref());
-    for way in own.iter().flat_map(|own| &own.services).take(MAX_TARGETS) {
+    for way in extension.iter().flat_map(|extension| &extension.services).take(MAX_TARGETS) {
         add("service", Some(&format!("{} via {}", way.service, way.access)));
     }
-    for (name, value) in own.iter().flat_map(|own| &own.annotations).take(MAX_TARGETS) {
+    for (name, value) in extension.iter().flat_map(|extension| &extension.annotations).take(MAX_TARGETS) {
         let value = value.as_text().map_or_else(|| to_json(value), str::to_owned);
         add("annotation", Some(&format!("{name}: {value}")));
     }
-    add("kubectl-chaos", own.map(|own| own.version.as_str()));
-    add("chaostoolkit-lib", content.chaoslib_version.as_deref().filter(|_| own.is_none()));
-    add("experiment", own.map(|own| own.experiment_hash.as_str()));
-    add("run", own.map(|own| own.run_id.as_str()));
+    add("kubectl-chaos", extension.map(|extension| extension.version.as_str()));
+    add("chaostoolkit-lib", content.chaoslib_version.as_deref().filter(|_| extension.is_none()));
+    add("experiment", extension.map(|extension| extension.experiment_hash.as_str()));
+    add("run", extension.map(|extension| extension.run_id.as_str()));
     pairs
 }
 
@@ -154,16 +154,16 @@ fn is_skipped_by_dry_run(record: &Record, is_action: bool) -> bool {
 }
 
 fn probe_rows(record: &Record) -> Vec<ProbeRow> {
-    let looks = &record.content.steady_states;
+    let checks = &record.content.steady_states;
     let declared = declared_activities(&record.content.experiment["steady-state-hypothesis"]["probes"]);
     let dry = is_skipped_by_dry_run(record, false);
     let row = |(at, (name, _, tolerated)): (usize, (String, bool, String))| {
-        let one = |seen: Option<&Seen>| probe_check(seen.and_then(|seen| seen.probes.get(at)), dry);
-        let during: Vec<ProbeCheck> = looks.during.iter().map(|seen| one(Some(seen))).collect();
+        let one = |found: Option<&Seen>| probe_check(found.and_then(|found| found.probes.get(at)), dry);
+        let during: Vec<ProbeCheck> = checks.during.iter().map(|found| one(Some(found))).collect();
         ProbeRow {
-            before: one(looks.before.as_ref()),
+            before: one(checks.before.as_ref()),
             during: worst_check(during),
-            after: one(looks.after.as_ref()),
+            after: one(checks.after.as_ref()),
             tolerated,
             name,
         }
@@ -172,15 +172,15 @@ fn probe_rows(record: &Record) -> Vec<ProbeRow> {
 }
 
 /// Returns the first failed check, or else the last that was reached.
-fn worst_check(looks: Vec<ProbeCheck>) -> Option<ProbeCheck> {
-    let unmet = looks.iter().filter(|look| look.state.sentiment() == Sentiment::Bad).count();
-    let seen = looks.iter().filter(|look| look.state != ProbeCheckState::NotReached).count();
-    let first = looks.iter().position(|look| look.state.sentiment() == Sentiment::Bad);
-    let last = looks.iter().rposition(|look| look.state != ProbeCheckState::NotReached);
-    let chosen = first.or(last).or(looks.len().checked_sub(1))?;
-    let mut look = looks.into_iter().nth(chosen)?;
-    look.checks = (seen, unmet);
-    Some(look)
+fn worst_check(checks: Vec<ProbeCheck>) -> Option<ProbeCheck> {
+    let unmet = checks.iter().filter(|check| check.state.sentiment() == Sentiment::Bad).count();
+    let found = checks.iter().filter(|check| check.state != ProbeCheckState::NotReached).count();
+    let first = checks.iter().position(|check| check.state.sentiment() == Sentiment::Bad);
+    let last = checks.iter().rposition(|check| check.state != ProbeCheckState::NotReached);
+    let chosen = first.or(last).or(checks.len().checked_sub(1))?;
+    let mut check = checks.into_iter().nth(chosen)?;
+    check.checks = (found, unmet);
+    Some(check)
 }
 
 fn probe_check(played: Option<&JournalEntry>, dry: bool) -> ProbeCheck {
@@ -292,16 +292,16 @@ fn timeline_events(record: &Record) -> (Vec<TimelineEvent>, usize) {
         }
     };
     let done = |played: &JournalEntry| if played.succeeded() { Sentiment::Unclear } else { Sentiment::Bad };
-    let looks = &content.steady_states;
-    let all = looks.before.iter().map(|look| (look, "before"));
-    let all = all.chain(looks.during.iter().map(|look| (look, "during")));
-    for (look, when) in all.chain(looks.after.iter().map(|look| (look, "after"))) {
-        let (tone, met) = match look.steady_state_met {
+    let checks = &content.steady_states;
+    let all = checks.before.iter().map(|check| (check, "before"));
+    let all = all.chain(checks.during.iter().map(|check| (check, "during")));
+    for (check, when) in all.chain(checks.after.iter().map(|check| (check, "after"))) {
+        let (tone, met) = match check.steady_state_met {
             Some(true) => (Sentiment::Good, "met"),
             Some(false) => (Sentiment::Bad, "not met"),
             None => (Sentiment::Unclear, "not decided"),
         };
-        let at = look.probes.first().and_then(|probe| probe.start.as_deref());
+        let at = check.probes.first().and_then(|probe| probe.start.as_deref());
         add(at, TimelineEventKind::HypothesisCheck, tone, format!("steady state {when} the method: {met}"));
     }
     for (index, played) in content.run.iter().enumerate() {
@@ -325,16 +325,16 @@ fn timeline_events(record: &Record) -> (Vec<TimelineEvent>, usize) {
 
 /// Formats an output: the status of a response or a process, and the start of its text.
 fn format_output(output: &Value) -> String {
-    let said = |value: &Value| value.as_text().map_or_else(|| compact_json(value), shorten);
+    let show = |value: &Value| value.as_text().map_or_else(|| compact_json(value), shorten);
     let Value::Int(status) = &output["status"] else {
-        return if *output == Value::Null { String::new() } else { said(output) };
+        return if *output == Value::Null { String::new() } else { show(output) };
     };
     let parts = if output.get("headers").is_some() {
-        [format!("status {status}"), said(&output["body"])]
+        [format!("status {status}"), show(&output["body"])]
     } else {
         let text = |key: &str| output[key].as_text().map(str::trim).filter(|text| !text.is_empty());
-        let told = text("stderr").or(text("stdout")).map(shorten).unwrap_or_default();
-        [format!("exit code {status}"), told]
+        let output_text = text("stderr").or(text("stdout")).map(shorten).unwrap_or_default();
+        [format!("exit code {status}"), output_text]
     };
     parts.into_iter().filter(|part| !part.is_empty() && part != "null").collect::<Vec<_>>().join(": ")
 }
@@ -388,7 +388,7 @@ mod tests {
     fn probe_rows_show_observed_and_tolerated_values() {
         let hypothesis = json!({"probes": [{"name": "a", "tolerance": 200}, {"ref": "b"}]});
         let busy = json!({"status": 503, "headers": {}, "body": "busy"});
-        let seen = of(
+        let found = of(
             json!({"experiment": {"title": "t", "steady-state-hypothesis": hypothesis, "method": [],
                 "rollbacks": []}, "status": "completed", "deviated": true, "start": "2026-01-01T00:00:00+00:00",
             "steady_states": {
@@ -396,8 +396,8 @@ mod tests {
                     probe("b", "succeeded", true, json!({"status": 0, "stdout": "fine\n", "stderr": ""}))]},
                 "during": [], "after": {"steady_state_met": false, "probes": [probe("a", "succeeded", false, busy)]}}}),
         );
-        assert_eq!((seen.verdict.as_str(), seen.sentiment), ("deviated", Sentiment::Bad));
-        let [a, b] = seen.probes.as_slice() else { panic!("{:?}", seen.probes) };
+        assert_eq!((found.verdict.as_str(), found.sentiment), ("deviated", Sentiment::Bad));
+        let [a, b] = found.probes.as_slice() else { panic!("{:?}", found.probes) };
         assert_eq!((a.tolerated.as_str(), a.after.observed.as_str()), ("200", "status 503: busy"));
         assert_eq!((a.before.state, a.after.state), (ProbeCheckState::Met, ProbeCheckState::Unmet));
         assert_eq!(
@@ -405,8 +405,8 @@ mod tests {
             ("exit code 0: fine", ProbeCheckState::NotReached)
         );
         assert!(a.during.is_none());
-        assert_eq!(seen.timeline.len(), 2);
-        assert!((seen.timeline[0].at - 1.0).abs() < 1e-9);
+        assert_eq!(found.timeline.len(), 2);
+        assert!((found.timeline[0].at - 1.0).abs() < 1e-9);
     }
 
     #[test]
@@ -421,37 +421,37 @@ mod tests {
             json!({"at": format!("/run/{at}"), "phase": "method", "effect": {"state": state, "detail": "seen"},
                 "targets": [{"kind": "Pod", "namespace": "shop", "name": "p", "uid": "u", "done": true}]})
         };
-        let seen = of(json!({"experiment": {"title": "t", "method": declared}, "status": "completed",
+        let found = of(json!({"experiment": {"title": "t", "method": declared}, "status": "completed",
             "run": [action("a", "succeeded"), action("b", "succeeded"), action("c", "failed")],
             "kubectl-chaos": {"schema": 1, "verdict": "action-not-confirmed", "reason": "r",
                 "activities": [acted(0, "confirmed"), acted(1, "mismatch")]}}));
-        let states: Vec<_> = seen.method.iter().map(|step| step.state).collect();
+        let states: Vec<_> = found.method.iter().map(|step| step.state).collect();
         assert_eq!(
             states,
             [StepStatus::TookEffect, StepStatus::Unconfirmed, StepStatus::Failed, StepStatus::NotReached]
         );
-        assert_eq!(seen.method[0].targets, [("Pod shop/p".to_owned(), Some(true))]);
-        assert_eq!(seen.method[2].detail, "refused");
+        assert_eq!(found.method[0].targets, [("Pod shop/p".to_owned(), Some(true))]);
+        assert_eq!(found.method[2].detail, "refused");
     }
 
     #[test]
     fn untrusted_text_is_truncated() {
         let long = "é".repeat(1_000_000);
-        let seen = of(json!({"experiment": {"title": long}, "status": long, "run": [
+        let found = of(json!({"experiment": {"title": long}, "status": long, "run": [
             {"activity": {"name": long, "type": "probe"}, "output": {"status": 1, "stdout": long}, "status": "succeeded"}]}));
-        assert!(seen.title.chars().count() <= MAX_TEXT + 1 && seen.verdict.chars().count() <= MAX_TEXT + 1);
-        assert!(seen.method[0].detail.chars().count() < MAX_TEXT + 20);
+        assert!(found.title.chars().count() <= MAX_TEXT + 1 && found.verdict.chars().count() <= MAX_TEXT + 1);
+        assert!(found.method[0].detail.chars().count() < MAX_TEXT + 20);
     }
 
     #[test]
     fn reproduction_lists_variables_and_environment() {
-        let own = json!({"schema": 1, "version": "0", "run_id": "r", "finished": true, "namespace": "shop",
+        let extension = json!({"schema": 1, "version": "0", "run_id": "r", "finished": true, "namespace": "shop",
             "cluster": {"context": "embedded", "version": "1"}, "activities": [], "samples": []});
         let env = |key: &str| json!({"type": "env", "key": key});
         let experiment = json!({"title": "t", "dry": "pause", "method": [],
             "configuration": {"a": 1, "b": env("B"), "c\n; rm -rf": env("$(rm)")},
             "secrets": {"g": {"k": env("K"), "other": "***"}}});
-        let lines = of(json!({"experiment": experiment, "status": "completed", "kubectl-chaos": own}))
+        let lines = of(json!({"experiment": experiment, "status": "completed", "kubectl-chaos": extension}))
             .reproduction_commands();
         assert_eq!(
             lines[1..],

@@ -163,20 +163,20 @@ impl StepStatus {
 }
 
 /// Formats the outcomes of samples: `48 of 50 ok, 2 refused`.
-pub fn format_sample_counts(seen: &PhaseStats) -> String {
-    let mut text = format!("{} of {} ok", seen.count(SampleOutcome::Ok), seen.total());
-    for (outcome, count) in seen.outcomes.iter().filter(|(outcome, _)| **outcome != SampleOutcome::Ok) {
+pub fn format_sample_counts(stats: &PhaseStats) -> String {
+    let mut text = format!("{} of {} ok", stats.count(SampleOutcome::Ok), stats.total());
+    for (outcome, count) in stats.outcomes.iter().filter(|(outcome, _)| **outcome != SampleOutcome::Ok) {
         text += &format!(", {count} {}", outcome.words());
     }
-    if seen.missed > 0 {
-        text += &format!(", {} {MISSED}", seen.missed);
+    if stats.missed > 0 {
+        text += &format!(", {} {MISSED}", stats.missed);
     }
     text
 }
 
 /// Formats the success ratio: `96 %`; none without samples.
-pub fn format_success_ratio(seen: &PhaseStats) -> Option<String> {
-    seen.success_ratio().map(|ratio| format!("{} %", format_percent(ratio)))
+pub fn format_success_ratio(stats: &PhaseStats) -> Option<String> {
+    stats.success_ratio().map(|ratio| format!("{} %", format_percent(ratio)))
 }
 
 /// Formats the times of detection and recovery: `detected after 0.1 s`, `recovered after 2.1 s`.
@@ -213,7 +213,7 @@ mod tests {
     fn success_ratio_is_100_percent_only_when_exact() {
         let check = |ok: u64, refused: u64, expected: &str| {
             let outcomes = [(SampleOutcome::Ok, ok), (SampleOutcome::Refused, refused)].into_iter().collect();
-            let seen = PhaseStats {
+            let stats = PhaseStats {
                 phase: SamplePhase::Fault,
                 from: 0.0,
                 to: 1.0,
@@ -222,7 +222,7 @@ mod tests {
                 outcomes,
                 latency: None,
             };
-            assert_eq!(format_success_ratio(&seen).unwrap(), expected);
+            assert_eq!(format_success_ratio(&stats).unwrap(), expected);
         };
         check(5000, 0, "100 %");
         check(4999, 1, "99.98 %");

@@ -6,7 +6,7 @@ use k8s_openapi::api::policy::v1::Eviction;
 use serde_json::{Value, json};
 
 use super::{api, asked, pods, run};
-use crate::harness::{Chaos, Response, experiment, function, kubeconfig, with};
+use crate::harness::{Response, Sandbox, experiment, function, kubeconfig, with};
 
 fn kill(labels: &str) -> Value {
     function("action", "pod.actions", "terminate_pods", &json!({"label_selector": labels}))
@@ -15,22 +15,22 @@ fn kill(labels: &str) -> Value {
 #[test]
 fn action_without_matching_pods_fails_unless_allowed() {
     let api = api(|request| request.path.contains("/pods").then(|| Response::json(&pods(&[]))));
-    let chaos = Chaos::new();
-    let config = kubeconfig(&chaos, &api.url(""), &json!({}));
+    let sandbox = Sandbox::new();
+    let config = kubeconfig(&sandbox, &api.url(""), &json!({}));
     let run = |extensions: &Value, code: i32| {
         let experiment = with(experiment(&json!([kill("a=b")])), &json!({"extensions": extensions}));
-        chaos.experiment(&experiment, ["--kubeconfig", &config]).exits(code)
+        sandbox.experiment(&experiment, ["--kubeconfig", &config]).exits(code)
     };
     let allowed = |name: &str, value: Value| json!([{"name": "kubectl-chaos", "activities": {name: {"allow-empty": value}}}]);
-    run(&json!([]), 5).says("no target matched");
+    run(&json!([]), 5).reports("no target matched");
     run(&allowed("terminate_pods", false.into()), 5);
     run(&allowed("terminate_pods", true.into()), 0);
-    assert_eq!(chaos.journal()["kubectl-chaos"]["activities"][0]["effect"]["state"], "confirmed");
-    run(&allowed("terminate_pod", true.into()), 3).says("did you mean \"terminate_pods\"?");
-    run(&allowed("terminate_pods", "yes".into()), 3).says("true or false");
-    run(&json!([{"name": "kubectl-chaos", "activities": []}]), 3).says("a mapping by activity name");
+    assert_eq!(sandbox.journal()["kubectl-chaos"]["activities"][0]["effect"]["state"], "confirmed");
+    run(&allowed("terminate_pod", true.into()), 3).reports("did you mean \"terminate_pods\"?");
+    run(&allowed("terminate_pods", "yes".into()), 3).reports("true or false");
+    run(&json!([{"name": "kubectl-chaos", "activities": []}]), 3).reports("a mapping by activity name");
     let typo = json!([{"name": "kubectl-chaos", "activity": {}}]);
-    run(&typo, 5).says("unknown key \"activity\"");
+    run(&typo, 5).reports("unknown key \"activity\"");
 }
 
 #[test]
@@ -44,23 +44,25 @@ fn mutating_probe_is_rejected_or_treated_as_action() {
         let left = if *gone { pods(&[]) } else { pods(&["a"]) };
         request.path.contains("/pods").then(|| Response::json(&left))
     });
-    let chaos = Chaos::new();
-    run(&chaos, &api, &json!([probe]), &[]).exits(3).says("changes the cluster, so it cannot be a probe");
+    let sandbox = Sandbox::new();
+    run(&sandbox, &api, &json!([probe]), &[])
+        .exits(3)
+        .reports("changes the cluster, so it cannot be a probe");
     assert_eq!(asked(&api), [""; 0]);
-    run(&chaos, &api, &json!([probe]), &["--strict=false"]).exits(0);
-    let record = &chaos.journal()["kubectl-chaos"]["activities"][0];
+    run(&sandbox, &api, &json!([probe]), &["--strict=false"]).exits(0);
+    let record = &sandbox.journal()["kubectl-chaos"]["activities"][0];
     assert_eq!((&record["at"], &record["targets"][0]["uid"]), (&json!("/run/0"), &json!("uid-a")));
     assert_eq!(record["effect"]["state"], "confirmed", "{record}");
     let look = function("action", "pod.probes", "count_pods", &json!({"label_selector": "a"}));
-    run(&chaos, &api, &json!([look]), &["--dry", "activities"]).says("only reads");
+    run(&sandbox, &api, &json!([look]), &["--dry", "activities"]).reports("only reads");
 }
 
 #[test]
 fn deprecated_function_names_cause_warning() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let old = function("action", "actions", "kill_microservice", &json!({"name": "web"}));
-    chaos.write("old.json", experiment(&json!([old])).to_string());
-    let told = chaos.run(["validate", "old.json", "-o", "json"]).exits(0).json();
+    sandbox.write("old.json", experiment(&json!([old])).to_string());
+    let told = sandbox.run(["validate", "old.json", "-o", "json"]).exits(0).json();
     let warning = &told["files"][0]["diagnostics"][0];
     assert_eq!(
         (&warning["severity"], &warning["path"]),
@@ -79,10 +81,10 @@ fn action_records_outcome_of_each_target() {
         ("DELETE", _) => Some(Response::json(&json!({}))),
         (_, path) => path.contains("/pods").then(|| Response::json(&pods(&["a", "b", "c"]))),
     });
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let all = json!({"label_selector": "app=web", "all": true});
-    run(&chaos, &api, &json!([function("action", "pod.actions", "terminate_pods", &all)]), &[]).exits(5);
-    let targets = chaos.journal()["kubectl-chaos"]["activities"][0]["targets"].clone();
+    run(&sandbox, &api, &json!([function("action", "pod.actions", "terminate_pods", &all)]), &[]).exits(5);
+    let targets = sandbox.journal()["kubectl-chaos"]["activities"][0]["targets"].clone();
     let done: Vec<_> = targets.as_array().unwrap().iter().map(|target| target["done"].clone()).collect();
     // no request follows an error
     assert_eq!(done, [json!(true), json!(false), Value::Null], "{targets}");
@@ -97,8 +99,8 @@ fn pod_deletion_requires_matching_uid() {
         }
         _ => request.path.contains("/pods").then(|| Response::json(&pods(&["a"]))),
     });
-    let chaos = Chaos::new();
-    run(&chaos, &api, &json!([kill("app=web")]), &[]).exits(5);
+    let sandbox = Sandbox::new();
+    run(&sandbox, &api, &json!([kill("app=web")]), &[]).exits(5);
     let delete = api.requests().into_iter().find(|request| request.method == "DELETE").unwrap();
     let body: Value = serde_json::from_str(&delete.body).unwrap();
     assert_eq!(
@@ -133,10 +135,10 @@ fn eviction_uses_api_version_of_server() {
             }
             .map(|answer| Response::json(&answer))
         });
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         let drain = function("action", "node.actions", "drain_nodes", &json!({"name": "n", "timeout": 5}));
-        run(&chaos, &api, &json!([drain]), &[]).exits(0);
-        let ours = &chaos.journal()["kubectl-chaos"]["activities"][0];
+        run(&sandbox, &api, &json!([drain]), &[]).exits(0);
+        let ours = &sandbox.journal()["kubectl-chaos"]["activities"][0];
         let targets: Vec<_> =
             ours["targets"].as_array().unwrap().iter().map(|target| target["kind"].clone()).collect();
         assert_eq!(
@@ -183,12 +185,12 @@ fn drain_names_the_budget_that_blocks_it() {
         }
         .map(|answer| Response::json(&answer))
     });
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let drain = function("action", "node.actions", "drain_nodes", &json!({"name": "n", "timeout": 2}));
-    let finished = run(&chaos, &api, &json!([drain]), &[]).exits(5);
+    let finished = run(&sandbox, &api, &json!([drain]), &[]).exits(5);
     let waits = format!("'drain_nodes': waits to evict Pod a: {budget}");
     assert_eq!(finished.stderr.matches(&waits).count(), 1, "{}", finished.stderr);
-    let journal = chaos.journal();
+    let journal = sandbox.journal();
     let error = journal["run"][0]["exception"][0].as_str().unwrap();
     assert!(error.contains("Remaining pods are:\na\n") && error.contains(budget), "{error}");
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use super::{api, asked, pods, run};
-use crate::harness::{Chaos, Response, Server, function, refused};
+use crate::harness::{Response, Sandbox, Server, function, refused};
 
 const PODS: &str = "/api/v1/namespaces/shop/pods";
 
@@ -27,9 +27,9 @@ fn list_request_reads_all_pages() {
         }
         request.path.starts_with(PODS).then(|| Response::json(&page))
     });
-    let chaos = Chaos::new();
-    run(&chaos, &api, &count(&Value::Null), &[]).exits(0);
-    assert_eq!(chaos.journal()["run"][0]["output"], 3);
+    let sandbox = Sandbox::new();
+    run(&sandbox, &api, &count(&Value::Null), &[]).exits(0);
+    assert_eq!(sandbox.journal()["run"][0]["output"], 3);
     let first = format!("GET {PODS}?labelSelector=app%3Dweb&limit=500");
     assert_eq!(asked(&api), [first.clone(), format!("{first}&continue=next+one")]);
 }
@@ -47,17 +47,17 @@ fn expired_continue_token_restarts_list() {
         }
         request.path.starts_with(PODS).then(|| Response::json(&page))
     });
-    let chaos = Chaos::new();
-    run(&chaos, &api, &count(&Value::Null), &[]).exits(0);
-    assert_eq!((chaos.journal()["run"][0]["output"].clone(), asked(&api).len()), (json!(2), 4));
+    let sandbox = Sandbox::new();
+    run(&sandbox, &api, &count(&Value::Null), &[]).exits(0);
+    assert_eq!((sandbox.journal()["run"][0]["output"].clone(), asked(&api).len()), (json!(2), 4));
 }
 
 #[test]
 fn pod_selection_requests_metadata_only() {
     let api = api(|request| request.path.starts_with(PODS).then(|| Response::json(&pods(&[]))));
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let kill = function("action", "pod.actions", "terminate_pods", &json!({"label_selector": "app=web"}));
-    run(&chaos, &api, &json!([kill]), &[]).exits(5);
+    run(&sandbox, &api, &json!([kill]), &[]).exits(5);
     let request = api.requests().into_iter().rfind(|request| request.path.starts_with(PODS)).unwrap();
     assert!(request.header("accept").unwrap().contains("as=PartialObjectMetadataList"), "{request:?}");
 }
@@ -72,8 +72,8 @@ fn busy_server_is_retried_after_retry_after() {
         let answer = if busy { Response::with(429, &wait, "") } else { Response::json(&pods(&["a"])) };
         is_list.then_some(answer)
     });
-    let chaos = Chaos::new();
-    run(&chaos, &api, &count(&Value::Null), &[]).exits(0);
+    let sandbox = Sandbox::new();
+    run(&sandbox, &api, &count(&Value::Null), &[]).exits(0);
     assert_eq!(asked(&api).len(), 3);
 }
 
@@ -84,11 +84,11 @@ fn non_idempotent_request_is_not_retried() {
         "POST" => Some(Response::with(503, &[("Retry-After", "0")], "")),
         _ => None,
     });
-    let chaos = Chaos::new();
-    chaos.write("web.json", json!({"metadata": {"name": "web"}}).to_string());
+    let sandbox = Sandbox::new();
+    sandbox.write("web.json", json!({"metadata": {"name": "web"}}).to_string());
     let create =
         function("action", "deployment.actions", "create_deployment", &json!({"spec_path": "web.json"}));
-    run(&chaos, &api, &json!([create]), &[]).exits(5);
+    run(&sandbox, &api, &json!([create]), &[]).exits(5);
     let posts = asked(&api).into_iter().filter(|line| line.starts_with("POST"));
     assert_eq!(posts.collect::<Vec<_>>(), ["POST /apis/apps/v1/namespaces/shop/deployments"]);
 }
@@ -100,9 +100,9 @@ fn api_request_without_response_times_out() {
         path if path.starts_with(PODS) => Response::nothing(),
         _ => refused(404, "not found", &Value::Null),
     });
-    let chaos = Chaos::new();
-    let finished = run(&chaos, &api, &count(&Value::Null), &["--request-timeout", "300ms"]);
-    let exception = chaos.journal()["run"][0]["exception"].to_string();
+    let sandbox = Sandbox::new();
+    let finished = run(&sandbox, &api, &count(&Value::Null), &["--request-timeout", "300ms"]);
+    let exception = sandbox.journal()["run"][0]["exception"].to_string();
     assert!(exception.contains("did not answer within 0.3 seconds"), "{exception} {finished:?}");
 }
 
@@ -110,9 +110,9 @@ fn api_request_without_response_times_out() {
 fn api_errors_include_hint() {
     let check = |code: u16, words: &[&str]| {
         let api = api(move |_| Some(refused(code, "you may not", &Value::Null)));
-        let chaos = Chaos::new();
-        run(&chaos, &api, &count(&Value::Null), &[]).exits(0);
-        let exception = chaos.journal()["run"][0]["exception"].to_string();
+        let sandbox = Sandbox::new();
+        run(&sandbox, &api, &count(&Value::Null), &[]).exits(0);
+        let exception = sandbox.journal()["run"][0]["exception"].to_string();
         for word in words {
             assert!(exception.contains(word), "{word:?} is not in {exception}");
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::api;
-use crate::harness::{Chaos, NONE, Request, Response, Server, experiment, function, kubeconfig};
+use crate::harness::{NONE, Request, Response, Sandbox, Server, experiment, function, kubeconfig};
 
 fn server() -> Server {
     api(|_| Some(Response::json(&super::pods(&["a", "b"]))))
@@ -17,9 +17,9 @@ fn count() -> Value {
 }
 
 /// Counts Pods, and returns the request.
-fn counted(chaos: &Chaos, server: &Server, arguments: &[&str]) -> Request {
-    chaos.experiment(&count(), arguments).exits(0);
-    assert_eq!(chaos.journal()["run"][0]["output"], 2);
+fn counted(sandbox: &Sandbox, server: &Server, arguments: &[&str]) -> Request {
+    sandbox.experiment(&count(), arguments).exits(0);
+    assert_eq!(sandbox.journal()["run"][0]["output"], 2);
     server.requests().into_iter().rfind(|request| request.path.contains("/pods?")).expect("a count")
 }
 
@@ -30,8 +30,8 @@ fn bearer(request: &Request) -> Option<&str> {
 #[test]
 fn kubeconfig_files_are_merged_with_first_value_winning() {
     let (server, other) = (server(), server());
-    let chaos = Chaos::new();
-    let file = |name: &str, content: Value| chaos.write(name, content.to_string()).display().to_string();
+    let sandbox = Sandbox::new();
+    let file = |name: &str, content: Value| sandbox.write(name, content.to_string()).display().to_string();
     let cluster =
         |name: &str, server: &Server| json!([{"name": name, "cluster": {"server": server.url("")}}]);
     let first = file(
@@ -39,7 +39,7 @@ fn kubeconfig_files_are_merged_with_first_value_winning() {
         json!({"current-context": "one", "clusters": cluster("c", &server),
             "contexts": [{"name": "one", "context": {"cluster": "c", "user": "u"}}]}),
     );
-    chaos.write("second/secret", "from-a-file");
+    sandbox.write("second/secret", "from-a-file");
     let second = file(
         "second/config",
         json!({"current-context": "two", "clusters": [
@@ -50,42 +50,42 @@ fn kubeconfig_files_are_merged_with_first_value_winning() {
             "contexts": [{"name": "two", "context": {"cluster": "d", "user": "v", "namespace": "shop"}}]}),
     );
     let list = std::env::join_paths([Path::new("nowhere"), Path::new(&first), Path::new(&second)]).unwrap();
-    let chaos = chaos.env("KUBECONFIG", list.to_str().unwrap());
-    let request = counted(&chaos, &server, &[]);
+    let sandbox = sandbox.env("KUBECONFIG", list.to_str().unwrap());
+    let request = counted(&sandbox, &server, &[]);
     assert_eq!(bearer(&request), Some("Bearer from-a-file"));
     assert!(request.path.starts_with("/api/v1/namespaces/default/pods?"), "{}", request.path);
-    let request = counted(&chaos, &other, &["--context", "two"]);
+    let request = counted(&sandbox, &other, &["--context", "two"]);
     assert_eq!(bearer(&request), Some("Bearer other"));
     assert!(request.path.starts_with("/api/v1/namespaces/shop/pods?"), "{}", request.path);
-    assert_eq!(chaos.journal()["kubectl-chaos"]["cluster"]["context"], "two");
-    let request = counted(&chaos, &other, &["--cluster", "d", "--user", "v"]);
+    assert_eq!(sandbox.journal()["kubectl-chaos"]["cluster"]["context"], "two");
+    let request = counted(&sandbox, &other, &["--cluster", "d", "--user", "v"]);
     assert_eq!(bearer(&request), Some("Bearer other"));
 }
 
 #[test]
 fn connection_flags_override_kubeconfig() {
-    let (server, chaos) = (server(), Chaos::new());
-    let config = kubeconfig(&chaos, "http://127.0.0.1:1", &json!({"token": "of-the-file"}));
+    let (server, sandbox) = (server(), Sandbox::new());
+    let config = kubeconfig(&sandbox, "http://127.0.0.1:1", &json!({"token": "of-the-file"}));
     let address = server.url("");
     let given = ["--kubeconfig", &config, "--server", &address, "--token", "mine", "-n", "other"];
-    let request = counted(&chaos, &server, &given);
+    let request = counted(&sandbox, &server, &given);
     assert_eq!(bearer(&request), Some("Bearer mine"));
     assert!(request.path.starts_with("/api/v1/namespaces/other/pods?"), "{}", request.path);
-    assert_eq!(chaos.journal()["kubectl-chaos"]["namespace"], "other");
+    assert_eq!(sandbox.journal()["kubectl-chaos"]["namespace"], "other");
     // the namespace of an activity overrides both
     let pods = json!({"label_selector": "a=b", "ns": "third"});
     let method = json!([function("probe", "pod.probes", "count_pods", &pods)]);
-    chaos.experiment(&experiment(&method), given).exits(0);
+    sandbox.experiment(&experiment(&method), given).exits(0);
     assert!(server.requests().last().unwrap().path.starts_with("/api/v1/namespaces/third/pods?"));
 }
 
 #[test]
 fn impersonation_flags_set_request_headers() {
-    let (server, chaos) = (server(), Chaos::new());
-    let config = kubeconfig(&chaos, &server.url(""), &json!({"token": "t"}));
+    let (server, sandbox) = (server(), Sandbox::new());
+    let config = kubeconfig(&sandbox, &server.url(""), &json!({"token": "t"}));
     let mut given = vec!["--kubeconfig", &config, "--as", "jane", "--as-group", "dev", "--as-group", "ops"];
     given.extend(["--as-uid", "7", "--as-user-extra", "reason=test", "--as-user-extra", "reason=again"]);
-    let request = counted(&chaos, &server, &given);
+    let request = counted(&sandbox, &server, &given);
     assert_eq!(request.header("impersonate-user"), Some("jane"));
     assert_eq!(request.header("impersonate-uid"), Some("7"));
     let extra =
@@ -93,15 +93,15 @@ fn impersonation_flags_set_request_headers() {
     assert_eq!(extra.map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["test", "again"]);
     let groups = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("impersonate-group"));
     assert_eq!(groups.map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["dev", "ops"]);
-    chaos.experiment(&count(), ["--kubeconfig", &config, "--as-group", "dev"]).exits(4).says("--as");
+    sandbox.experiment(&count(), ["--kubeconfig", &config, "--as-group", "dev"]).exits(4).reports("--as");
     let alone = ["--kubeconfig", &config, "--as-user-extra", "a=b"];
-    chaos.experiment(&count(), alone).exits(4).says("need --as");
+    sandbox.experiment(&count(), alone).exits(4).reports("need --as");
 }
 
 #[test]
 #[cfg(unix)]
 fn exec_credential_plugin_provides_token() {
-    let (server, chaos) = (server(), Chaos::new());
+    let (server, sandbox) = (server(), Sandbox::new());
     let credential = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
         "status": {"token": "of-the-plugin"}});
     let plugin = |script: String| {
@@ -109,11 +109,11 @@ fn exec_credential_plugin_provides_token() {
             "args": ["-c", script], "interactiveMode": "Never", "env": [{"name": "WHO", "value": "me"}]}})
     };
     let config =
-        kubeconfig(&chaos, &server.url(""), &plugin(format!("test $WHO = me && echo '{credential}'")));
-    let request = counted(&chaos, &server, &["--kubeconfig", &config]);
+        kubeconfig(&sandbox, &server.url(""), &plugin(format!("test $WHO = me && echo '{credential}'")));
+    let request = counted(&sandbox, &server, &["--kubeconfig", &config]);
     assert_eq!(bearer(&request), Some("Bearer of-the-plugin"));
-    let config = kubeconfig(&chaos, &server.url(""), &plugin("echo no luck >&2; exit 7".to_owned()));
-    let finished = chaos.experiment(&count(), ["--kubeconfig", &config]).exits(4);
+    let config = kubeconfig(&sandbox, &server.url(""), &plugin("echo no luck >&2; exit 7".to_owned()));
+    let finished = sandbox.experiment(&count(), ["--kubeconfig", &config]).exits(4);
     assert!(finished.stderr.contains("context one"), "{}", finished.stderr);
 }
 
@@ -121,14 +121,14 @@ fn exec_credential_plugin_provides_token() {
 fn cluster_requests_use_configured_proxy() {
     // a proxy that refuses every connection: only the request to it matters
     let proxy = || Server::start(|_| Response::new(502, "text/plain", "no"));
-    let check = |config: &dyn Fn(&Chaos, &Server) -> Value, variables: &[&str], asked: bool| {
-        let (proxy, chaos) = (proxy(), Chaos::new());
-        let path = chaos.write("config", config(&chaos, &proxy).to_string()).display().to_string();
-        let chaos = variables.iter().fold(chaos, |chaos, name| match *name {
-            "NO_PROXY" => chaos.env(name, "api.invalid"),
-            name => chaos.env(name, proxy.url("")),
+    let check = |config: &dyn Fn(&Sandbox, &Server) -> Value, variables: &[&str], asked: bool| {
+        let (proxy, sandbox) = (proxy(), Sandbox::new());
+        let path = sandbox.write("config", config(&sandbox, &proxy).to_string()).display().to_string();
+        let sandbox = variables.iter().fold(sandbox, |sandbox, name| match *name {
+            "NO_PROXY" => sandbox.env(name, "api.invalid"),
+            name => sandbox.env(name, proxy.url("")),
         });
-        chaos.experiment(&count(), ["--kubeconfig", &path]).exits(4).says("https://api.invalid:6443");
+        sandbox.experiment(&count(), ["--kubeconfig", &path]).exits(4).reports("https://api.invalid:6443");
         let requests = proxy.requests();
         let connects = requests.iter().any(|r| r.method == "CONNECT" && r.path == "api.invalid:6443");
         assert_eq!(connects, asked, "{variables:?} {requests:?}");
@@ -151,34 +151,34 @@ fn cluster_requests_use_configured_proxy() {
 
 #[test]
 fn chaos_toolkit_keys_configure_cluster() {
-    let (server, chaos) = (server(), Chaos::new());
-    let chaos = chaos.env("KUBERNETES_HOST", server.url("")).env("KUBERNETES_API_KEY", "of-the-keys");
-    assert_eq!(bearer(&counted(&chaos, &server, &[])), Some("Bearer of-the-keys"));
+    let (server, sandbox) = (server(), Sandbox::new());
+    let sandbox = sandbox.env("KUBERNETES_HOST", server.url("")).env("KUBERNETES_API_KEY", "of-the-keys");
+    assert_eq!(bearer(&counted(&sandbox, &server, &[])), Some("Bearer of-the-keys"));
     // as secrets of only one activity
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let mut experiment = count();
     experiment["method"][0]["provider"]["secrets"] = json!(["k8s"]);
     experiment["secrets"] = json!({"k8s": {"KUBERNETES_HOST": server.url(""), "KUBERNETES_API_KEY": "hidden",
         "KUBERNETES_API_KEY_PREFIX": "Token"}});
-    chaos.experiment(&experiment, NONE).exits(0);
+    sandbox.experiment(&experiment, NONE).exits(0);
     let requests = server.requests();
     assert_eq!(bearer(requests.last().unwrap()), Some("Token hidden"));
-    assert!(!chaos.read("journal.json").contains("hidden"));
+    assert!(!sandbox.read("journal.json").contains("hidden"));
 }
 
 #[test]
 fn token_with_line_break_is_trimmed() {
     let check = |user: Value, flags: &[&str], variable: Option<&str>| {
-        let (server, chaos) = (server(), Chaos::new());
-        let config = kubeconfig(&chaos, &server.url(""), &user);
-        let (chaos, config) = match variable {
+        let (server, sandbox) = (server(), Sandbox::new());
+        let config = kubeconfig(&sandbox, &server.url(""), &user);
+        let (sandbox, config) = match variable {
             Some(key) => (
-                Chaos::new().env("KUBERNETES_HOST", server.url("")).env("KUBERNETES_API_KEY", key),
+                Sandbox::new().env("KUBERNETES_HOST", server.url("")).env("KUBERNETES_API_KEY", key),
                 Vec::new(),
             ),
-            None => (chaos, vec!["--kubeconfig", config.as_str()]),
+            None => (sandbox, vec!["--kubeconfig", config.as_str()]),
         };
-        let request = counted(&chaos, &server, &[&config, flags].concat());
+        let request = counted(&sandbox, &server, &[&config, flags].concat());
         assert_eq!(bearer(&request), Some("Bearer mine"), "{user} {flags:?}");
     };
     for end in ["\n", "\r\n", " \n"] {
@@ -188,9 +188,9 @@ fn token_with_line_break_is_trimmed() {
         check(json!({}), &[], Some(&token));
     }
     // a line break inside is refused before the run
-    let chaos = Chaos::new();
-    let config = kubeconfig(&chaos, "http://127.0.0.1:1", &json!({"token": "a\nb"}));
-    let finished = chaos.experiment(&count(), ["--kubeconfig", &config]).exits(4);
+    let sandbox = Sandbox::new();
+    let config = kubeconfig(&sandbox, "http://127.0.0.1:1", &json!({"token": "a\nb"}));
+    let finished = sandbox.experiment(&count(), ["--kubeconfig", &config]).exits(4);
     assert!(
         finished.stderr.contains("the token has characters that an HTTP header cannot have"),
         "{finished:?}"
@@ -199,21 +199,21 @@ fn token_with_line_break_is_trimmed() {
 
 #[test]
 fn server_flag_needs_no_scheme() {
-    let (server, chaos) = (server(), Chaos::new());
-    let config = kubeconfig(&chaos, "http://127.0.0.1:1", &json!({"token": "t"}));
+    let (server, sandbox) = (server(), Sandbox::new());
+    let config = kubeconfig(&sandbox, "http://127.0.0.1:1", &json!({"token": "t"}));
     let address = server.url("").replace("http://", "");
-    counted(&chaos, &server, &["--kubeconfig", &config, "--server", &address]);
+    counted(&sandbox, &server, &["--kubeconfig", &config, "--server", &address]);
     for invalid in ["ftp://h", "http://", "h/path", "a b"] {
         let given = ["--kubeconfig", &config, "--server", invalid];
-        chaos.experiment(&count(), given).exits(4).says(&format!("invalid --server '{invalid}'"));
+        sandbox.experiment(&count(), given).exits(4).reports(&format!("invalid --server '{invalid}'"));
     }
 }
 
 #[test]
 fn empty_flags_are_absent() {
-    let (server, chaos) = (server(), Chaos::new());
-    let config = kubeconfig(&chaos, &server.url(""), &json!({"token": "t"}));
-    let chaos = chaos.env("KUBECONFIG", config);
+    let (server, sandbox) = (server(), Sandbox::new());
+    let config = kubeconfig(&sandbox, &server.url(""), &json!({"token": "t"}));
+    let sandbox = sandbox.env("KUBECONFIG", config);
     let names = [
         "kubeconfig",
         "context",
@@ -231,7 +231,7 @@ fn empty_flags_are_absent() {
     ];
     let flags: Vec<String> = names.iter().map(|name| format!("--{name}=")).collect();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let request = counted(&chaos, &server, &flags);
+    let request = counted(&sandbox, &server, &flags);
     assert!(request.path.starts_with("/api/v1/namespaces/shop/pods?"), "{}", request.path);
     assert_eq!(bearer(&request), Some("Bearer t"));
     assert_eq!(request.header("impersonate-user"), None);
@@ -243,35 +243,35 @@ fn version_is_not_needed() {
         path if path.contains("/pods") => Response::json(&super::pods(&["a", "b"])),
         _ => crate::harness::refused(403, "forbidden", &Value::Null),
     });
-    let chaos = Chaos::new();
-    let config = kubeconfig(&chaos, &server.url(""), &json!({"token": "t"}));
-    counted(&chaos, &server, &["--kubeconfig", &config]);
-    assert_eq!(chaos.journal()["kubectl-chaos"]["cluster"]["version"], "unknown");
+    let sandbox = Sandbox::new();
+    let config = kubeconfig(&sandbox, &server.url(""), &json!({"token": "t"}));
+    counted(&sandbox, &server, &["--kubeconfig", &config]);
+    assert_eq!(sandbox.journal()["kubectl-chaos"]["cluster"]["version"], "unknown");
 }
 
 #[test]
 fn login_page_is_named_with_its_address() {
     let server = Server::start(|_| Response::new(200, "text/html", "<html>sign in</html>"));
-    let chaos = Chaos::new();
-    let config = kubeconfig(&chaos, &server.url(""), &json!({"token": "t"}));
-    let finished = chaos.experiment(&count(), ["--kubeconfig", &config]).exits(4);
+    let sandbox = Sandbox::new();
+    let config = kubeconfig(&sandbox, &server.url(""), &json!({"token": "t"}));
+    let finished = sandbox.experiment(&count(), ["--kubeconfig", &config]).exits(4);
     let expected = format!("{} (", server.url(""));
     assert!(finished.stderr.contains(&expected), "{}", finished.stderr);
-    finished.says("did not answer as an API server: expected JSON, not an HTML page");
+    finished.reports("did not answer as an API server: expected JSON, not an HTML page");
 }
 
 #[test]
 fn failures_of_this_side_are_named() {
     let check = |cluster: Value, user: Value, variable: Option<(&str, &str)>, expected: &[&str]| {
-        let mut chaos = Chaos::new();
+        let mut sandbox = Sandbox::new();
         if let Some((name, value)) = variable {
-            chaos = chaos.env(name, value);
+            sandbox = sandbox.env(name, value);
         }
         let config = json!({"current-context": "one", "clusters": [{"name": "c", "cluster": cluster}],
             "users": [{"name": "u", "user": user}],
             "contexts": [{"name": "one", "context": {"cluster": "c", "user": "u"}}]});
-        let path = chaos.write("config", config.to_string()).display().to_string();
-        let finished = chaos.experiment(&count(), ["--kubeconfig", &path]).exits(4);
+        let path = sandbox.write("config", config.to_string()).display().to_string();
+        let finished = sandbox.experiment(&count(), ["--kubeconfig", &path]).exits(4);
         for text in expected {
             assert!(finished.stderr.contains(text), "{text:?} is not in\n{}", finished.stderr);
         }
@@ -295,9 +295,9 @@ fn failures_of_this_side_are_named() {
 #[test]
 fn broken_kubeconfig_is_named_by_its_place() {
     let check = |text: &str, expected: &str| {
-        let chaos = Chaos::new();
-        let path = chaos.write("config", text).display().to_string();
-        let finished = chaos.experiment(&count(), ["--kubeconfig", &path]).exits(4);
+        let sandbox = Sandbox::new();
+        let path = sandbox.write("config", text).display().to_string();
+        let finished = sandbox.experiment(&count(), ["--kubeconfig", &path]).exits(4);
         assert!(finished.stderr.contains(&format!("{path}: {expected}")), "{}", finished.stderr);
         assert!(!finished.stderr.contains("s3cret"), "{}", finished.stderr);
     };
@@ -317,10 +317,10 @@ fn warnings_of_the_server_are_shown_once() {
         let headers = [("Content-Type", "application/json"), ("Warning", warning)];
         Response::with(200, &headers[..if pods { 2 } else { 1 }], &answer.to_string())
     });
-    let chaos = Chaos::new();
-    let config = kubeconfig(&chaos, &server.url(""), &json!({"token": "t"}));
+    let sandbox = Sandbox::new();
+    let config = kubeconfig(&sandbox, &server.url(""), &json!({"token": "t"}));
     let look = function("probe", "pod.probes", "count_pods", &json!({"label_selector": "app=web"}));
-    let finished = chaos.experiment(&experiment(&json!([look, look])), ["--kubeconfig", &config]).exits(0);
+    let finished = sandbox.experiment(&experiment(&json!([look, look])), ["--kubeconfig", &config]).exits(0);
     for text in ["the API server warns: v1 Pods is deprecated", "the API server warns: unknown field \"x\""] {
         assert_eq!(finished.stderr.matches(text).count(), 1, "{}", finished.stderr);
     }
@@ -332,13 +332,13 @@ fn missing_chaos_mesh_is_named() {
         "/version" => Response::json(&json!({"gitVersion": "v1.36.0"})),
         _ => Response::new(404, "text/plain", "404 page not found\n"),
     });
-    let chaos = Chaos::new();
-    let config = kubeconfig(&chaos, &server.url(""), &json!({"token": "t"}));
+    let sandbox = Sandbox::new();
+    let config = kubeconfig(&sandbox, &server.url(""), &json!({"token": "t"}));
     let arguments = json!({"name": "slow", "namespaces_selectors": "shop", "mode": "all", "latency": "1s",
         "correlation": "0", "jitter": "0ms"});
     let method = json!([function("action", "chaosmesh.network.actions", "add_latency", &arguments)]);
-    let finished = chaos.experiment(&experiment(&method), ["--kubeconfig", &config]).exits(5);
-    finished.says("Chaos Mesh is not installed in the cluster: the API server has no networkchaos");
+    let finished = sandbox.experiment(&experiment(&method), ["--kubeconfig", &config]).exits(5);
+    finished.reports("Chaos Mesh is not installed in the cluster: the API server has no networkchaos");
 }
 
 #[test]
@@ -351,18 +351,18 @@ fn login_program_runs_again_when_its_token_is_rejected() {
         _ if request.path == "/version" => Response::json(&json!({"gitVersion": "v1.36.0"})),
         _ => Response::json(&super::pods(&["a", "b"])),
     });
-    let chaos = Chaos::new();
-    let counter = chaos.path("runs").display().to_string();
+    let sandbox = Sandbox::new();
+    let counter = sandbox.path("runs").display().to_string();
     let script = format!(
         "echo x >> {counter}; echo '{{\"apiVersion\": \"client.authentication.k8s.io/v1\", \"kind\": \"ExecCredential\", \
          \"status\": {{\"token\": \"token-'$(wc -l < {counter})'\"}}}}'"
     );
     let user = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh",
         "args": ["-c", script], "interactiveMode": "Never"}});
-    let config = kubeconfig(&chaos, &server.url(""), &user);
+    let config = kubeconfig(&sandbox, &server.url(""), &user);
     let look = function("probe", "pod.probes", "count_pods", &json!({"label_selector": "app=web"}));
-    chaos.experiment(&experiment(&json!([look, look, look])), ["--kubeconfig", &config]).exits(0);
+    sandbox.experiment(&experiment(&json!([look, look, look])), ["--kubeconfig", &config]).exits(0);
     let runs: Vec<String> =
-        chaos.journal()["run"].as_array().unwrap().iter().map(|run| run["status"].to_string()).collect();
-    assert_eq!(chaos.read("runs").lines().count(), 2, "{runs:?}");
+        sandbox.journal()["run"].as_array().unwrap().iter().map(|run| run["status"].to_string()).collect();
+    assert_eq!(sandbox.read("runs").lines().count(), 2, "{runs:?}");
 }

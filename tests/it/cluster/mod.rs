@@ -10,7 +10,7 @@ mod steps;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, Finished, Request, Response, Server, experiment, kubeconfig, refused};
+use crate::harness::{ProcessResult, Request, Response, Sandbox, Server, experiment, kubeconfig, refused};
 
 /// An API server with a version. `more` answers other requests.
 fn api(more: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static) -> Server {
@@ -28,10 +28,10 @@ fn pods(names: &[&str]) -> Value {
 }
 
 /// Runs a method on the mock.
-fn run(chaos: &Chaos, api: &Server, method: &Value, arguments: &[&str]) -> Finished {
-    let config = kubeconfig(chaos, &api.url(""), &json!({"token": "of-the-cluster"}));
+fn run(sandbox: &Sandbox, api: &Server, method: &Value, arguments: &[&str]) -> ProcessResult {
+    let config = kubeconfig(sandbox, &api.url(""), &json!({"token": "of-the-cluster"}));
     let given = ["--kubeconfig", &config, "--effect-timeout", "2s"];
-    chaos.experiment(&experiment(method), given.iter().chain(arguments))
+    sandbox.experiment(&experiment(method), given.iter().chain(arguments))
 }
 
 /// The requests to a server, without those of every run.

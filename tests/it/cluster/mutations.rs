@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{api, asked, run};
 use crate::harness::{
-    Chaos, Response, Server, experiment, finish, function, kubeconfig, signal, wait_until, with,
+    Response, Sandbox, Server, experiment, finish, function, kubeconfig, signal, wait_until, with,
 };
 
 fn scale(replicas: u32) -> Value {
@@ -49,13 +49,13 @@ fn slow(time: Duration, log: &Arc<Mutex<Vec<String>>>) -> Server {
 fn fault_already_present_has_no_effect() {
     let log = Arc::default();
     let api = slow(Duration::ZERO, &log);
-    let chaos = Chaos::new();
-    let config = kubeconfig(&chaos, &api.url(""), &json!({}));
+    let sandbox = Sandbox::new();
+    let config = kubeconfig(&sandbox, &api.url(""), &json!({}));
     let run = |method: Value, more: Value, code: i32| {
         let experiment = with(experiment(&method), &more);
-        chaos.experiment(&experiment, ["--kubeconfig", &config, "--effect-timeout", "2s"]).exits(code)
+        sandbox.experiment(&experiment, ["--kubeconfig", &config, "--effect-timeout", "2s"]).exits(code)
     };
-    run(json!([scale(2)]), json!({}), 5).says("already in the requested state");
+    run(json!([scale(2)]), json!({}), 5).reports("already in the requested state");
     let allowed =
         json!([{"name": "kubectl-chaos", "activities": {"scale_deployment": {"allow-empty": true}}}]);
     run(json!([scale(2)]), json!({"extensions": allowed}), 0);
@@ -67,17 +67,17 @@ fn fault_already_present_has_no_effect() {
 fn inflight_mutation_completes_before_rollback() {
     let log = Arc::default();
     let api = slow(Duration::from_millis(1500), &log);
-    let chaos = Chaos::new();
-    let config = kubeconfig(&chaos, &api.url(""), &json!({}));
+    let sandbox = Sandbox::new();
+    let config = kubeconfig(&sandbox, &api.url(""), &json!({}));
     let experiment = with(experiment(&json!([scale(0)])), &json!({"rollbacks": [scale(2)]}));
-    chaos.write("experiment.json", experiment.to_string());
+    sandbox.write("experiment.json", experiment.to_string());
     let line = ["run", "experiment.json", "--rollback-strategy", "always", "--kubeconfig", &config];
-    let child = chaos.start(line);
+    let child = sandbox.start(line);
     wait_until("a change", || !log.lock().unwrap().is_empty());
     signal(child.id(), Signal::INT);
     finish(child).exits(130);
     assert_eq!(*log.lock().unwrap(), ["asked for 0", "has 0", "asked for 2", "has 2"]);
-    let fault = &chaos.journal()["kubectl-chaos"]["activities"][0];
+    let fault = &sandbox.journal()["kubectl-chaos"]["activities"][0];
     assert_eq!(fault["targets"][0]["done"], true, "{fault:#}");
 }
 
@@ -85,10 +85,10 @@ fn inflight_mutation_completes_before_rollback() {
 fn mutation_without_response_is_confirmed_by_reading() {
     let log = Arc::default();
     let api = slow(Duration::from_millis(1500), &log);
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let ended =
-        run(&chaos, &api, &json!([scale(5)]), &["--request-timeout", "1s", "--effect-timeout", "10s"]);
-    let acted = &chaos.journal()["kubectl-chaos"]["activities"][0];
+        run(&sandbox, &api, &json!([scale(5)]), &["--request-timeout", "1s", "--effect-timeout", "10s"]);
+    let acted = &sandbox.journal()["kubectl-chaos"]["activities"][0];
     assert_eq!(
         (&acted["targets"][0]["done"], &acted["effect"]["state"]),
         (&Value::Null, &json!("confirmed")),
@@ -100,20 +100,20 @@ fn mutation_without_response_is_confirmed_by_reading() {
 #[test]
 fn empty_name_is_rejected() {
     let api = api(|_| Some(Response::json(&json!({"metadata": {}, "items": []}))));
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let custom = |name: &str| {
         let deployments = json!({"group": "apps", "version": "v1", "plural": "deployments", "name": name});
         function("action", "crd.actions", "delete_custom_object", &deployments)
     };
     let secret = |name: &str| function("action", "secret.actions", "delete_secret", &json!({"name": name}));
     for method in [custom(""), secret(""), custom("../services"), secret("..")] {
-        run(&chaos, &api, &json!([method]), &[]).exits(3).says("name");
-        run(&chaos, &api, &json!([method]), &["--no-validation"]).exits(5).says("name");
+        run(&sandbox, &api, &json!([method]), &[]).exits(3).reports("name");
+        run(&sandbox, &api, &json!([method]), &["--no-validation"]).exits(5).reports("name");
     }
     let everything =
         function("action", "actions", "kill_microservice", &json!({"name": "", "label_selector": ""}));
-    run(&chaos, &api, &json!([everything]), &["--no-validation"]).says("no selector: this would affect");
-    run(&chaos, &api, &json!([everything]), &[]).exits(3).says("has no selector");
+    run(&sandbox, &api, &json!([everything]), &["--no-validation"]).reports("no selector: this would affect");
+    run(&sandbox, &api, &json!([everything]), &[]).exits(3).reports("has no selector");
     assert!(!asked(&api).iter().any(|line| line.starts_with("DELETE")), "{:?}", asked(&api));
 }
 
@@ -133,9 +133,9 @@ fn chaos_mesh_fault_is_confirmed_by_conditions() {
                 )
             })
         });
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         let fault = json!({"name": "late", "label_selectors": "app=web", "latency": "10ms"});
         let fault = function("action", "chaosmesh.network.actions", "add_latency", &fault);
-        run(&chaos, &api, &json!([fault]), &["--effect-timeout", "300ms"]).exits(code);
+        run(&sandbox, &api, &json!([fault]), &["--effect-timeout", "300ms"]).exits(code);
     }
 }

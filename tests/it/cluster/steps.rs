@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{api, asked, pods};
 use crate::harness::{
-    Chaos, Response, Server, experiment, finish, function, is_written, kubeconfig, signal, wait_until, with,
+    Response, Sandbox, Server, experiment, finish, function, is_written, kubeconfig, signal, wait_until, with,
 };
 
 fn kill(kind: &str, labels: &str) -> Value {
@@ -42,25 +42,25 @@ fn safeguards_and_dynamic_config_cannot_mutate() {
     };
     let touch = experiment(&json!([process("touch", "touch touched")]));
     let api = stubborn();
-    let chaos = Chaos::new();
-    let config = kubeconfig(&chaos, &api.url(""), &json!({}));
+    let sandbox = Sandbox::new();
+    let config = kubeconfig(&sandbox, &api.url(""), &json!({}));
     let run = |more: &Value, arguments: &[&str], code: i32| {
         let given = ["--kubeconfig", &config].into_iter().chain(arguments.iter().copied());
-        let finished = chaos.experiment(&with(touch.clone(), more), given).exits(code);
+        let finished = sandbox.experiment(&with(touch.clone(), more), given).exits(code);
         assert_eq!(deletions(&api), [""; 0], "{more}");
         finished
     };
-    run(&control(&guard), &[], 3).says("changes the cluster, so it cannot be a probe");
+    run(&control(&guard), &[], 3).reports("changes the cluster, so it cannot be a probe");
     run(&control(&with(guard.clone(), &json!({"type": "action"}))), &[], 3)
-        .says("a safeguard must be a probe");
+        .reports("a safeguard must be a probe");
     let told = "calls terminate_pods, which changes the cluster; only read-only probes are allowed here";
     for lenient in ["--strict=false", "--no-validation"] {
-        run(&control(&guard), &[lenient], 9).says(told);
+        run(&control(&guard), &[lenient], 9).reports(told);
     }
-    assert!(!chaos.path("touched").exists());
+    assert!(!sandbox.path("touched").exists());
     let asking = json!({"configuration": {"answer": kill("probe", "a=b")}});
     run(&asking, &[], 3);
-    run(&asking, &["--strict=false", "-v", "4"], 0).says(told);
+    run(&asking, &["--strict=false", "-v", "4"], 0).reports(told);
 }
 
 #[test]
@@ -76,22 +76,22 @@ fn unwritable_journal_skips_actions_but_rolls_back() {
         };
         request.path.contains("/pods").then(|| Response::json(&there))
     });
-    let chaos = Chaos::new();
-    let config = kubeconfig(&chaos, &api.url(""), &json!({}));
+    let sandbox = Sandbox::new();
+    let config = kubeconfig(&sandbox, &api.url(""), &json!({}));
     // files are limited to 32 KiB: writes beyond fail, like on a full disk
     let fill = process("fill", "head -c 100000 /dev/zero | tr '\\0' x");
     let rollbacks = json!({"rollbacks": [kill("action", "app=second")]});
     let experiment = with(experiment(&json!([fill, kill("action", "app=first")])), &rollbacks);
-    chaos.write("experiment.json", experiment.to_string());
+    sandbox.write("experiment.json", experiment.to_string());
     let binary = env!("CARGO_BIN_EXE_kubectl-chaos");
     let command = format!(
         "trap '' XFSZ; ulimit -f 64; exec '{binary}' run experiment.json --kubeconfig '{config}' --effect-timeout 2s"
     );
     let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", &command]).current_dir(chaos.path("")).env("HOME", chaos.path(""));
+    shell.args(["-c", &command]).current_dir(sandbox.path("")).env("HOME", sandbox.path(""));
     let child = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let told = "not applied: cannot record its targets: cannot write journal ";
-    let finished = finish(child).says(told);
+    let finished = finish(child).reports(told);
     let [only] = &deletions(&api)[..] else { panic!("{:#?}\n{}", deletions(&api), finished.stderr) };
     assert!(only.ends_with("/second"), "{only}");
 }
@@ -99,26 +99,26 @@ fn unwritable_journal_skips_actions_but_rolls_back() {
 #[test]
 fn urgent_signal_skips_effect_confirmation() {
     let hang = |name: &str| process(name, &format!("echo $$ > {name}; sleep 300"));
-    let start = |chaos: &Chaos, api: &Server, method: &Value| {
-        let config = kubeconfig(chaos, &api.url(""), &json!({}));
-        chaos.write("experiment.json", experiment(method).to_string());
+    let start = |sandbox: &Sandbox, api: &Server, method: &Value| {
+        let config = kubeconfig(sandbox, &api.url(""), &json!({}));
+        sandbox.write("experiment.json", experiment(method).to_string());
         let child =
-            chaos.start(["run", "experiment.json", "--kubeconfig", &config, "--effect-timeout", "1h"]);
-        wait_until("the activity starts", || is_written(&chaos.path("hang")));
+            sandbox.start(["run", "experiment.json", "--kubeconfig", &config, "--effect-timeout", "1h"]);
+        wait_until("the activity starts", || is_written(&sandbox.path("hang")));
         child
     };
     let api = stubborn();
-    let chaos = Chaos::new();
-    let child = start(&chaos, &api, &json!([kill("action", "a=b"), hang("hang")]));
+    let sandbox = Sandbox::new();
+    let child = start(&sandbox, &api, &json!([kill("action", "a=b"), hang("hang")]));
     signal(child.id(), Signal::USR2);
-    finish(child).exits(140).says("the run ended before the effect was observed");
+    finish(child).exits(140).reports("the run ended before the effect was observed");
 
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let behind = with(hang("behind"), &json!({"background": true}));
-    let child = start(&chaos, &api, &json!([kill("action", "a=b"), behind, hang("hang")]));
+    let child = start(&sandbox, &api, &json!([kill("action", "a=b"), behind, hang("hang")]));
     signal(child.id(), Signal::INT);
     wait_until("the activity is cut", || {
-        let text = std::fs::read_to_string(chaos.path("journal.json")).unwrap_or_default();
+        let text = std::fs::read_to_string(sandbox.path("journal.json")).unwrap_or_default();
         let journal: Value = text.parse().unwrap_or_default();
         journal["run"][2].get("end").is_some()
     });

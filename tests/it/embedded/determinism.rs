@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::contract::{deployment, is_ready, is_rolled_out};
 use super::fixture::World;
 use super::tables::table;
-use crate::harness::{Chaos, finish, is_written, signal, wait_until};
+use crate::harness::{Sandbox, finish, is_written, signal, wait_until};
 
 /// 2026-11-23T06:31:52Z, in seconds.
 const THEN: i64 = 1_795_415_512;
@@ -74,16 +74,16 @@ fn timestamps_come_from_clock() {
 
 #[test]
 fn embedded_run_prints_seed() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let line = |seed: &str| format!("starting an embedded cluster, seed {seed};");
     let experiment = json!({"title": "t", "description": "d", "method": []});
-    chaos.experiment(&experiment, ["--embedded"]).exits(0).says(&line("0"));
-    chaos.experiment(&experiment, ["--embedded", "--seed", "7"]).exits(0).says(&line("7"));
+    sandbox.experiment(&experiment, ["--embedded"]).exits(0).reports(&line("0"));
+    sandbox.experiment(&experiment, ["--embedded", "--seed", "7"]).exits(0).reports(&line("7"));
     let trial =
         ["trial", "experiment.json", "--embedded", "--before", "none", "--after", "none", "--seed", "8"];
-    assert!(chaos.run(trial).stderr.contains(&line("8")));
-    let serve = chaos.start(["embedded", "serve", "--kubeconfig", "config", "--seed", "9"]);
-    wait_until("the kubeconfig", || is_written(&chaos.path("config")));
+    assert!(sandbox.run(trial).stderr.contains(&line("8")));
+    let serve = sandbox.start(["embedded", "serve", "--kubeconfig", "config", "--seed", "9"]);
+    wait_until("the kubeconfig", || is_written(&sandbox.path("config")));
     signal(serve.id(), Signal::INT);
     assert!(finish(serve).exits(0).stderr.contains(&line("9")));
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::contract::{is_ready, is_rolled_out, pod};
 use super::fixture::{Answer, World};
 use super::run::example;
-use crate::harness::{Chaos, is_written, signal, wait_until};
+use crate::harness::{Sandbox, is_written, signal, wait_until};
 
 fn condition(object: &Value, of: &str) -> Value {
     let all = object["status"]["conditions"].as_array().into_iter().flatten();
@@ -259,10 +259,10 @@ fn deployment(part: &str, path: &str) -> Value {
 
 #[test]
 fn readiness_probe_reaches_demo_app() {
-    let chaos = Chaos::new();
-    let _server = Served(chaos.start(["embedded", "serve", "--kubeconfig", "config"]));
-    wait_until("the kubeconfig", || is_written(&chaos.path("config")));
-    World::served(&chaos.path("config"), async |world| {
+    let sandbox = Sandbox::new();
+    let _server = Served(sandbox.start(["embedded", "serve", "--kubeconfig", "config"]));
+    wait_until("the kubeconfig", || is_written(&sandbox.path("config")));
+    World::served(&sandbox.path("config"), async |world| {
         for part in ["consumer", "provider"] {
             let service = manifest(&format!("services/{part}-service.yaml"));
             world.post(&world.at("v1", "services"), &service).await.ok();

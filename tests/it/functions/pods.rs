@@ -30,7 +30,7 @@ pub fn pods_are_selected_by_every_argument(site: &Site) {
     play(site, steps);
     // no Pod matched: nothing was attempted, and nothing is proven
     let Step::Activity { activity, .. } = last else { unreachable!() };
-    site.run(&json!([activity]), &[]).exits(5).says("no target matched");
+    site.run(&json!([activity]), &[]).exits(5).reports("no target matched");
     let one = names(&site.read(&site.at("v1", "pods?labelSelector=app%3Dweb")).body);
     assert_eq!(one.as_array().map(Vec::len), Some(1), "half of three, rounded up, were killed: {one}");
     site.ready_pods(&["c-0", "c-1", "c-2"], &json!({"app": "web"}));

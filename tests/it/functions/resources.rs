@@ -7,7 +7,7 @@ use crate::harness::{Site, object};
 
 pub fn namespaces_are_created_and_deleted(site: &Site) {
     let (one, two) = (format!("{}-one", site.namespace), format!("{}-two", site.namespace));
-    site.chaos.write("two.json", object("v1", "Namespace", &two, &json!({})).to_string());
+    site.sandbox.write("two.json", object("v1", "Namespace", &two, &json!({})).to_string());
     let path = |name: &str| format!("/api/v1/namespaces/{name}");
     let named = |name: &str| json!({"name": name});
     let steps = [
@@ -32,7 +32,7 @@ pub fn services_are_created_and_deleted(site: &Site) {
     let one = site.at("v1", "services/web");
     let service = json!({"metadata": {"name": "web", "labels": {"name": "web"}},
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}});
-    site.chaos.write("web.json", object("v1", "Service", "web", &service).to_string());
+    site.sandbox.write("web.json", object("v1", "Service", "web", &service).to_string());
     let web = json!({"name": "web"});
     let steps = [
         act("service.actions.create_service_endpoint", &json!({"spec_path": "web.json"})),
@@ -62,12 +62,12 @@ pub fn secrets_and_ingresses_are_created_and_deleted(site: &Site) {
     let secret = site.at("v1", "secrets/there");
     let ingress = site.at("networking.k8s.io/v1", "ingresses/door");
     let file = object("v1", "Secret", "there", &json!({"stringData": {"key": "value"}}));
-    site.chaos.write("secret.json", file.to_string());
+    site.sandbox.write("secret.json", file.to_string());
     let backend = json!({"service": {"name": "web", "port": {"number": 80}}});
     let door =
         object("networking.k8s.io/v1", "Ingress", "door", &json!({"spec": {"defaultBackend": backend}}));
-    site.chaos.write("ingress.json", door.to_string());
-    site.chaos.write("json", door.to_string());
+    site.sandbox.write("ingress.json", door.to_string());
+    site.sandbox.write("json", door.to_string());
     let rule = json!({"host": "after.example.com", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}});
     let change = json!({"name": "door", "spec": {"spec": {"rules": [rule]}}});
     let (there, absent, door) =

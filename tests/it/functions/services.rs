@@ -9,7 +9,7 @@ fn ask(site: &Site, url: &str) -> Value {
     let probe =
         json!({"type": "probe", "name": "asked", "provider": {"type": "http", "url": url, "timeout": 20}});
     site.run(&json!([probe]), &["--strict=false", "--service-access=proxy"]);
-    site.chaos.journal()["run"][0].clone()
+    site.sandbox.journal()["run"][0].clone()
 }
 
 fn create(site: &Site) {

@@ -112,7 +112,7 @@ fn run(site: &Site, group: &[Step], flags: &[&str]) {
     let method: Vec<Value> = group.iter().map(activity).collect();
     let flags: Vec<&str> = ["--strict=false"].into_iter().chain(flags.iter().copied()).collect();
     let said = site.run(&json!(method), &flags).stderr;
-    let journal = site.chaos.journal();
+    let journal = site.sandbox.journal();
     for (index, step) in group.iter().enumerate() {
         let Step::Activity { status, shows, .. } = step else { continue };
         let entry = &journal["run"][index];

@@ -19,7 +19,7 @@ fn is_complete(answer: &Answer) -> bool {
 pub fn deployments_are_created_scaled_and_awaited(site: &Site) {
     let all = site.at("apps/v1", "deployments");
     let one = format!("{all}/web");
-    site.chaos.write("web.json", workload("Deployment", "web", 2, IMAGE).to_string());
+    site.sandbox.write("web.json", workload("Deployment", "web", 2, IMAGE).to_string());
     let web = |more: Value| {
         let mut arguments = json!({"name": "web"});
         arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -94,7 +94,7 @@ pub fn deployments_are_created_scaled_and_awaited(site: &Site) {
 pub fn deprecated_functions_behave_like_replacements(site: &Site) {
     let all = site.at("apps/v1", "deployments");
     let one = format!("{all}/web");
-    site.chaos.write("web.json", workload("Deployment", "web", 1, IMAGE).to_string());
+    site.sandbox.write("web.json", workload("Deployment", "web", 1, IMAGE).to_string());
     site.create(&all, &workload("Deployment", "late", 1, NO_IMAGE));
     let steps = [
         act("actions.start_microservice", &json!({"spec_path": "web.json"})),
@@ -123,7 +123,7 @@ pub fn deprecated_functions_behave_like_replacements(site: &Site) {
 
 pub fn stateful_sets_are_created_scaled_and_awaited(site: &Site) {
     let all = site.at("apps/v1", "statefulsets");
-    site.chaos.write("db.json", workload("StatefulSet", "db", 1, IMAGE).to_string());
+    site.sandbox.write("db.json", workload("StatefulSet", "db", 1, IMAGE).to_string());
     let db = |more: Value| {
         let mut arguments = json!({"name": "db", "timeout": 20});
         arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -173,7 +173,7 @@ pub fn daemon_sets_are_created_patched_and_awaited(site: &Site) {
     let host = &nodes["items"][0]["metadata"]["labels"]["kubernetes.io/hostname"];
     let mut daemon_set = workload("DaemonSet", "agent", 1, IMAGE);
     daemon_set["spec"]["template"]["spec"]["nodeSelector"] = json!({"kubernetes.io/hostname": host});
-    site.chaos.write("agent.json", daemon_set.to_string());
+    site.sandbox.write("agent.json", daemon_set.to_string());
     let agent = json!({"name": "agent", "timeout": 20});
     let broken = json!({"name": "agent", "timeout": 1});
     let change = |image: &str| {

@@ -31,9 +31,9 @@ fn pull_request_is_found_by_head_of_workflow_run() {
     github.open(6, "eve/web", "fix", "abd");
     let job = job(&github).with_trial(&["failed"; 3], &["held"; 3]);
     // the pull request number in the artifact is ignored
-    job.chaos.write("chaos-results/pull_request", "6");
-    job.chaos.write("chaos-results/event.json", pull_request("shop/web").to_string());
-    job.publish(&["--comment-id", "web"]).exits(0).says("commented on pull request #5");
+    job.sandbox.write("chaos-results/pull_request", "6");
+    job.sandbox.write("chaos-results/event.json", pull_request("shop/web").to_string());
+    job.publish(&["--comment-id", "web"]).exits(0).reports("commented on pull request #5");
     let [comment] = github.of(US).try_into().unwrap();
     assert_eq!(comment.pull_request, 5);
     // the comment links to the run that wrote the journals
@@ -53,9 +53,9 @@ fn no_matching_pull_request_means_no_comment() {
         let github = GitHub::start();
         open(&github);
         let job = Job::new("workflow_run", &event).at(&github, 500).with_trial(&["held"], &["held"]);
-        job.publish(&[]).exits(0).says(expected);
+        job.publish(&[]).exits(0).reports(expected);
         assert_eq!(github.asked("POST") + github.asked("PATCH"), 0, "{expected}");
-        assert!(job.chaos.read("summary.md").contains("Lose a replica"));
+        assert!(job.sandbox.read("summary.md").contains("Lose a replica"));
     };
     let mut gone = workflow_run("fix");
     gone["workflow_run"]["head_repository"] = Value::Null;
@@ -83,7 +83,7 @@ fn no_matching_pull_request_means_no_comment() {
         .with_trial(&["held"], &["held"])
         .publish(&["--pull-request", "5"])
         .exits(2)
-        .says("cannot use --pull-request for an artifact");
+        .reports("cannot use --pull-request for an artifact");
 }
 
 /// The artifact contains the title, which may be the identity of another comment.
@@ -96,7 +96,7 @@ fn artifact_title_cannot_select_comment() {
         let mut ran = journal("a", "held", &[]);
         ran["experiment"]["title"] = json!("web.json");
         let job = Job::new("workflow_run", event).at(&github, 500).with_run(&ran);
-        job.publish(line).exits(0).says("commented on pull request #5");
+        job.publish(line).exits(0).reports("commented on pull request #5");
         let comments = github.of(US);
         assert_eq!(
             comments.iter().find(|comment| comment.id == victim).unwrap().body.lines().nth(1),
@@ -117,7 +117,7 @@ fn artifact_title_cannot_select_comment() {
     let victim = github.add(5, US, "<!-- kubectl-chaos:comment:web.json -->\nbroken");
     let mut ran = journal("a", "held", &[]);
     ran["experiment"]["title"] = json!("web.json");
-    Job::of_a_pull_request().at(&github, 500).with_run(&ran).publish(&[]).exits(0).says("commented on");
+    Job::of_a_pull_request().at(&github, 500).with_run(&ran).publish(&[]).exits(0).reports("commented on");
     assert!(github.of(US).iter().any(|comment| comment.id == victim && comment.body.ends_with("broken")));
     assert!(github.of(US)[1].body.starts_with("<!-- kubectl-chaos:comment:title-web.json -->"));
 }
@@ -202,7 +202,7 @@ fn untrusted_text_is_escaped_in_comment() {
             // it is also escaped in the message about a missing branch
             let empty = GitHub::start();
             let lost = Job::new("workflow_run", &workflow_run(text)).at(&empty, 1);
-            lost.with_run(&hostile(text)).publish(&[]).exits(0).says("no open pull request of shop/web");
+            lost.with_run(&hostile(text)).publish(&[]).exits(0).reports("no open pull request of shop/web");
         }
     }
 }
@@ -222,7 +222,7 @@ fn marker_in_artifact_text_is_ignored() {
         .with_trial(&["held"], &["held"])
         .publish(&["--comment-id", "web"])
         .exits(0)
-        .says("commented on");
+        .reports("commented on");
     assert_eq!(github.of(US)[0].body, made);
     assert_eq!(github.of(US).len(), 2);
 }
@@ -240,21 +240,21 @@ fn verdict_claimed_by_artifact_is_recomputed() {
     job.publish(&["--junit", "report.xml"]).exits(0);
     assert_eq!(job.outputs()["verdict"], "deviated");
     assert!(github.of(US)[0].body.contains("Lose a replica: deviated"), "{}", github.of(US)[0].body);
-    assert!(job.chaos.read("report.xml").contains("<failure"), "{}", job.chaos.read("report.xml"));
+    assert!(job.sandbox.read("report.xml").contains("<failure"), "{}", job.sandbox.read("report.xml"));
     // also for a trial
     let job = Job::new("workflow_run", &workflow_run("fix")).at(&github, 501);
     let mut fails = journal("b", "failed", &[]);
     fails["experiment"] = claims["experiment"].clone();
     fails["steady_states"]["after"]["steady_state_met"] = json!(true);
-    job.chaos.write("chaos-results/before/journal-1.json", claims.to_string());
-    job.chaos.write("chaos-results/after/journal-1.json", fails.to_string());
-    job.chaos
+    job.sandbox.write("chaos-results/before/journal-1.json", claims.to_string());
+    job.sandbox.write("chaos-results/after/journal-1.json", fails.to_string());
+    job.sandbox
         .write("chaos-results/comparison.json", json!({"verdict": "fixed", "after": "holds"}).to_string());
     job.publish(&[]).exits(0);
     let outputs = job.outputs();
     assert_eq!((outputs["verdict"].as_str(), outputs["after"].as_str()), ("inconclusive", "fails"));
     // no file of the artifact is copied
-    job.chaos.write("chaos-results/report.html", "<script>");
+    job.sandbox.write("chaos-results/report.html", "<script>");
     job.publish(&[]).exits(0);
     assert_eq!(job.outputs()["html"], "");
 }
@@ -267,9 +267,9 @@ fn forged_artifact_is_rejected() {
             open(&github);
             let file = if event == "workflow_run" { workflow_run("fix") } else { pull_request("eve/web") };
             let job = Job::new(event, &file).at(&github, 500);
-            std::fs::create_dir(job.chaos.path("chaos-results")).unwrap();
+            std::fs::create_dir(job.sandbox.path("chaos-results")).unwrap();
             make(&job);
-            let finished = job.publish(&[]).exits(code).says(expected);
+            let finished = job.publish(&[]).exits(code).reports(expected);
             assert!(
                 !finished.stderr.contains("panicked") && finished.stderr.len() < 2_000,
                 "{}",
@@ -278,13 +278,13 @@ fn forged_artifact_is_rejected() {
             assert!(heard(&finished).iter().any(|line| line.starts_with("::error")), "{}", finished.stdout);
             assert!(github.requests().is_empty(), "{expected}");
             assert_eq!(
-                (job.chaos.read("summary.md"), job.chaos.read("outputs")),
+                (job.sandbox.read("summary.md"), job.sandbox.read("outputs")),
                 (String::new(), String::new())
             );
         }
     };
     let write =
-        |job: &Job, name: &str, text: String| drop(job.chaos.write(&format!("chaos-results/{name}"), text));
+        |job: &Job, name: &str, text: String| drop(job.sandbox.write(&format!("chaos-results/{name}"), text));
     let changed = |pointer: &'static str, value: Value| {
         move |job: &Job| {
             let mut journal = journal("a", "held", &[("p", Seen::FINE)]);
@@ -346,23 +346,23 @@ fn symlinks_in_artifact_are_not_followed() {
     let github = GitHub::start();
     open(&github);
     let job = job(&github);
-    let real = job.chaos.write("elsewhere/journal.json", journal("a", "held", &[]).to_string());
-    std::fs::create_dir(job.chaos.path("chaos-results")).unwrap();
-    symlink(&real, job.chaos.path("chaos-results/journal.json")).unwrap();
-    job.publish(&[]).exits(3).says("refusing to follow symbolic link chaos-results/journal.json");
-    job.publish(&["chaos-results/journal.json"]).exits(3).says("refusing to follow symbolic link");
-    std::fs::remove_file(job.chaos.path("chaos-results/journal.json")).unwrap();
-    symlink("../elsewhere", job.chaos.path("chaos-results/after")).unwrap();
-    job.publish(&[]).exits(3).says("refusing to follow symbolic link");
-    symlink("elsewhere", job.chaos.path("linked")).unwrap();
-    job.publish(&["linked"]).exits(3).says("refusing to follow symbolic link");
-    job.publish(&["chaos-results/../elsewhere"]).exits(2).says("expected a path without ..");
+    let real = job.sandbox.write("elsewhere/journal.json", journal("a", "held", &[]).to_string());
+    std::fs::create_dir(job.sandbox.path("chaos-results")).unwrap();
+    symlink(&real, job.sandbox.path("chaos-results/journal.json")).unwrap();
+    job.publish(&[]).exits(3).reports("refusing to follow symbolic link chaos-results/journal.json");
+    job.publish(&["chaos-results/journal.json"]).exits(3).reports("refusing to follow symbolic link");
+    std::fs::remove_file(job.sandbox.path("chaos-results/journal.json")).unwrap();
+    symlink("../elsewhere", job.sandbox.path("chaos-results/after")).unwrap();
+    job.publish(&[]).exits(3).reports("refusing to follow symbolic link");
+    symlink("elsewhere", job.sandbox.path("linked")).unwrap();
+    job.publish(&["linked"]).exits(3).reports("refusing to follow symbolic link");
+    job.publish(&["chaos-results/../elsewhere"]).exits(2).reports("expected a path without ..");
     assert!(github.requests().is_empty());
     // files of this job may be symlinks
     let own = Job::of_a_pull_request();
-    std::fs::create_dir(own.chaos.path("elsewhere")).unwrap();
-    own.chaos.write("elsewhere/journal.json", journal("a", "held", &[]).to_string());
-    symlink("elsewhere", own.chaos.path("chaos-results")).unwrap();
+    std::fs::create_dir(own.sandbox.path("elsewhere")).unwrap();
+    own.sandbox.write("elsewhere/journal.json", journal("a", "held", &[]).to_string());
+    symlink("elsewhere", own.sandbox.path("chaos-results")).unwrap();
     own.publish(&["--comment", "never"]).exits(0);
 }
 
@@ -374,11 +374,11 @@ fn comment_reports_changed_experiment_of_artifact() {
         let mut ran = journal("a", "held", &[]);
         ran["kubectl-chaos"]["experiment_hash"] = json!(hash.unwrap_or_default());
         let job = job(&github).with_run(&ran);
-        job.chaos.write("base/e.json", text.to_string());
+        job.sandbox.write("base/e.json", text.to_string());
         job.publish(&["--base-experiment", "base/e.json"]).exits(0);
         let body = github.of(US)[0].body.clone();
         assert!(
-            job.chaos.read("summary.md").contains("**Note:** the experiment")
+            job.sandbox.read("summary.md").contains("**Note:** the experiment")
                 == body.contains("**Note:** the experiment")
         );
         body
@@ -395,7 +395,7 @@ fn comment_reports_changed_experiment_of_artifact() {
     let broken = GitHub::start();
     open(&broken);
     let unread = job(&broken).with_run(&journal("a", "held", &[]));
-    unread.chaos.write("base/e.json", "{");
+    unread.sandbox.write("base/e.json", "{");
     unread.publish(&["--base-experiment", "base/e.json"]).exits(0);
     let body = broken.of(US)[0].body.clone();
     assert!(body.contains("failed to read the base copy") && body.contains("held"), "{body}");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::mock::{GitHub, TOKEN, US};
 use super::{Job, REPOSITORY, pull_request, shown};
 use crate::compare::journal;
-use crate::harness::{Chaos, Finished, Response, Server, experiment, function, with};
+use crate::harness::{ProcessResult, Response, Sandbox, Server, experiment, function, with};
 
 pub fn process(path: &str, arguments: &[&str]) -> Value {
     json!({"type": "process", "path": path, "arguments": arguments})
@@ -19,7 +19,7 @@ pub fn deviating() -> Value {
 }
 
 /// An API server, and a kubeconfig with these contexts for it. The first one is current.
-pub fn cluster(chaos: &Chaos, contexts: &[&str]) -> (Server, String) {
+pub fn cluster(sandbox: &Sandbox, contexts: &[&str]) -> (Server, String) {
     let server = Server::start(|request| match request.path.as_str() {
         "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
         _ => Response::json(&json!({"metadata": {}, "items": []})),
@@ -28,7 +28,7 @@ pub fn cluster(chaos: &Chaos, contexts: &[&str]) -> (Server, String) {
         contexts.iter().map(|name| json!({"name": name, "context": {"cluster": "c", "user": "u"}})).collect();
     let config = json!({"current-context": contexts[0], "contexts": all,
         "clusters": [{"name": "c", "cluster": {"server": server.url("")}}], "users": [{"name": "u", "user": {}}]});
-    let path = chaos.write("config", config.to_string()).display().to_string();
+    let path = sandbox.write("config", config.to_string()).display().to_string();
     (server, path)
 }
 
@@ -41,34 +41,34 @@ pub fn touching() -> Value {
 
 #[test]
 fn ci_works_outside_github() {
-    let chaos = Chaos::new();
-    chaos.write("it", "");
-    chaos.write("e.json", deviating().to_string());
-    let finished = chaos.run(["ci", "--experiment", "e.json"]).exits(1);
+    let sandbox = Sandbox::new();
+    sandbox.write("it", "");
+    sandbox.write("e.json", deviating().to_string());
+    let finished = sandbox.run(["ci", "--experiment", "e.json"]).exits(1);
     assert!(
         finished.stdout.starts_with("deviated: ") && !finished.stdout.contains("::"),
         "{}",
         finished.stdout
     );
     for file in ["journal.json", "junit.xml", "summary.md"] {
-        assert!(chaos.path(&format!("chaos-results/{file}")).is_file(), "{file}");
+        assert!(sandbox.path(&format!("chaos-results/{file}")).is_file(), "{file}");
     }
     // rollbacks always run here
     let rolled = with(
         deviating(),
         &json!({"rollbacks": [{"type": "action", "name": "back", "provider": process("touch", &["it"])}]}),
     );
-    chaos.write("it", "");
-    chaos.write("e.json", rolled.to_string());
-    chaos.run(["ci", "--experiment", "e.json", "--output-dir", "out"]).exits(1);
-    assert_eq!(chaos.json("out/journal.json")["rollbacks"][0]["status"], "succeeded");
+    sandbox.write("it", "");
+    sandbox.write("e.json", rolled.to_string());
+    sandbox.run(["ci", "--experiment", "e.json", "--output-dir", "out"]).exits(1);
+    assert_eq!(sandbox.json("out/journal.json")["rollbacks"][0]["status"], "succeeded");
 }
 
 #[test]
 fn ci_sets_step_outputs() {
     let job = Job::of_a_pull_request();
-    job.chaos.write("it", "");
-    job.chaos.write("e.json", deviating().to_string());
+    job.sandbox.write("it", "");
+    job.sandbox.write("e.json", deviating().to_string());
     job.ci(&["--experiment", "e.json"]).exits(1);
     let outputs = job.outputs();
     let of = |name: &str| outputs[name].as_str();
@@ -77,13 +77,13 @@ fn ci_sets_step_outputs() {
     assert_eq!((of("junit"), of("markdown")), ("chaos-results/junit.xml", "chaos-results/summary.md"));
     assert_eq!(of("output-dir"), "chaos-results");
     // also when nothing runs; results of an earlier run are not its results
-    std::fs::write(job.chaos.path("outputs"), "").unwrap();
+    std::fs::write(job.sandbox.path("outputs"), "").unwrap();
     job.ci(&["--experiment", "nowhere.json"]).exits(3);
     let outputs = job.outputs();
     assert_eq!((outputs["verdict"].as_str(), outputs["exit-code"].as_str()), ("", "3"));
     assert_eq!((outputs["journals"].as_str(), outputs["junit"].as_str()), ("", ""));
-    std::fs::write(job.chaos.path("outputs"), "").unwrap();
-    job.ci(&[]).exits(2).says("no experiment");
+    std::fs::write(job.sandbox.path("outputs"), "").unwrap();
+    job.ci(&[]).exits(2).reports("no experiment");
     assert_eq!(job.outputs()["exit-code"], "2");
 }
 
@@ -96,11 +96,11 @@ fn results_committed_in_pull_request_are_not_published() {
     let trial = &["--experiment", "e.json", "--embedded", "--before", "m", "--after", "m"][..];
     let check = |files: &[(String, String)], line: &[&str], says: &str, stays: bool| {
         let job = Job::of_a_pull_request();
-        job.chaos.write("e.json", deviating().to_string());
-        job.chaos.write("it", "");
-        job.chaos.write("m/m.yaml", "");
+        job.sandbox.write("e.json", deviating().to_string());
+        job.sandbox.write("it", "");
+        job.sandbox.write("m/m.yaml", "");
         for (name, text) in files {
-            job.chaos.write(&format!("chaos-results/{name}"), text);
+            job.sandbox.write(&format!("chaos-results/{name}"), text);
         }
         let finished = job.ci(line);
         assert!(finished.code.is_some_and(|code| code > 1), "{says}: {}", finished.stderr);
@@ -110,9 +110,9 @@ fn results_committed_in_pull_request_are_not_published() {
             assert!(value.is_empty() || ["exit-code", "output-dir"].contains(&name.as_str()), "{outputs:?}");
         }
         assert_eq!(outputs["exit-code"], finished.code.unwrap().to_string());
-        assert!(job.chaos.path("it").exists(), "it ran");
+        assert!(job.sandbox.path("it").exists(), "it ran");
         let name = &files[0].0;
-        assert_eq!(job.chaos.path(&format!("chaos-results/{name}")).exists(), stays, "{name}");
+        assert_eq!(job.sandbox.path(&format!("chaos-results/{name}")).exists(), stays, "{name}");
     };
     let forged = ("comparison.json".to_owned(), json!({"verdict": "fixed", "after": "holds"}).to_string());
     let with = |more: &[(String, String)]| [&arms[..], more].concat();
@@ -135,15 +135,15 @@ fn with_journal(name: &str, what: &str) -> (String, String) {
 
 #[test]
 fn ci_reads_inputs_from_env_variables() {
-    let input = |pairs: &[(&str, &str)]| -> (Chaos, Finished) {
-        let chaos = Chaos::new();
-        chaos.write("it", "");
-        chaos.write("e.json", with(deviating(), &json!({"configuration": {"a": 1, "b": "x"}})).to_string());
-        let chaos = pairs
-            .iter()
-            .fold(chaos, |chaos, (name, value)| chaos.env(&format!("KUBECTL_CHAOS_INPUT_{name}"), *value));
-        let finished = chaos.run(["ci"]);
-        (chaos, finished)
+    let input = |pairs: &[(&str, &str)]| -> (Sandbox, ProcessResult) {
+        let sandbox = Sandbox::new();
+        sandbox.write("it", "");
+        sandbox.write("e.json", with(deviating(), &json!({"configuration": {"a": 1, "b": "x"}})).to_string());
+        let sandbox = pairs.iter().fold(sandbox, |sandbox, (name, value)| {
+            sandbox.env(&format!("KUBECTL_CHAOS_INPUT_{name}"), *value)
+        });
+        let finished = sandbox.run(["ci"]);
+        (sandbox, finished)
     };
     let given = [
         ("EXPERIMENT", "e.json"),
@@ -152,13 +152,13 @@ fn ci_reads_inputs_from_env_variables() {
         ("EMBEDDED", "false"),
         ("REPEAT", ""),
     ];
-    let (chaos, finished) = input(&given);
+    let (sandbox, finished) = input(&given);
     finished.exits(1);
-    assert_eq!(chaos.json("out/journal.json")["experiment"]["title"], "A test");
+    assert_eq!(sandbox.json("out/journal.json")["experiment"]["title"], "A test");
     let refused = |pairs: &[(&str, &str)], expected: &str| {
-        let (chaos, finished) = input(pairs);
-        assert!(!chaos.path("chaos-results").exists());
-        finished.exits(2).says(expected);
+        let (sandbox, finished) = input(pairs);
+        assert!(!sandbox.path("chaos-results").exists());
+        finished.exits(2).reports(expected);
     };
     refused(
         &[("EXPERIMENT", "e.json"), ("EMBEDDED", "True")],
@@ -192,8 +192,8 @@ fn invalid_input_is_reported_as_annotation() {
     assert!(job.outputs().is_empty());
     // other commands, and runs outside GitHub, print no annotations
     let job = Job::of_a_pull_request();
-    assert_eq!(job.chaos.run(["run", "--timeout", "soon"]).exits(2).stdout, "");
-    assert_eq!(Chaos::new().run(["ci", "--timeout", "soon"]).exits(2).stdout, "");
+    assert_eq!(job.sandbox.run(["run", "--timeout", "soon"]).exits(2).stdout, "");
+    assert_eq!(Sandbox::new().run(["ci", "--timeout", "soon"]).exits(2).stdout, "");
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn ci_refuses_events_with_base_branch_permissions() {
         ("repository_dispatch", own),
     ] {
         let job = Job::new(event, &file);
-        job.chaos.write("e.json", touching().to_string());
+        job.sandbox.write("e.json", touching().to_string());
         let finished = job.ci(&["--experiment", "e.json", "--allow-context", "*"]).exits(2);
         assert!(finished.stderr.contains(&format!("refusing to run on `{event}")), "{}", finished.stderr);
         assert!(
@@ -218,7 +218,7 @@ fn ci_refuses_events_with_base_branch_permissions() {
             "{}",
             finished.stdout
         );
-        assert!(!job.chaos.path("begun").exists() && !job.chaos.path("chaos-results").exists());
+        assert!(!job.sandbox.path("begun").exists() && !job.sandbox.path("chaos-results").exists());
     }
     // a comment on an issue belongs to no pull request
     let issue = json!({"action": "created", "issue": {"number": 5}});
@@ -227,16 +227,16 @@ fn ci_refuses_events_with_base_branch_permissions() {
 
 /// Runs an experiment that uses a cluster, and checks whether it is allowed.
 fn may(job: &Job, contexts: &[&str], more: &[&str], allowed: bool, says: &str) {
-    let (server, config) = cluster(&job.chaos, contexts);
-    job.chaos.write("e.json", touching().to_string());
+    let (server, config) = cluster(&job.sandbox, contexts);
+    job.sandbox.write("e.json", touching().to_string());
     let finished = job.ci(&[&["--experiment", "e.json", "--kubeconfig", &config], more].concat());
     if allowed {
         finished.exits(0);
         assert!(!server.requests().is_empty());
         return;
     }
-    let finished = finished.exits(4).says(says);
-    assert!(server.requests().is_empty() && !job.chaos.path("begun").exists(), "{}", finished.stderr);
+    let finished = finished.exits(4).reports(says);
+    assert!(server.requests().is_empty() && !job.sandbox.path("begun").exists(), "{}", finished.stderr);
     assert_eq!(job.outputs()["exit-code"], "4");
 }
 
@@ -308,12 +308,12 @@ fn experiment_cannot_select_another_cluster() {
             Some((name, value)) => job.env(name, value),
             None => job,
         };
-        let (server, config) = cluster(&job.chaos, &["kind-ci", "prod"]);
+        let (server, config) = cluster(&job.sandbox, &["kind-ci", "prod"]);
         let text = experiment.to_string().replace("SERVER", &server.url(""));
-        job.chaos.write("e.json", text);
+        job.sandbox.write("e.json", text);
         let with_config: &[&str] = if with_config { &["--kubeconfig", &config] } else { &[] };
-        let finished = job.ci(&[&["--experiment", "e.json"], with_config].concat()).exits(4).says(says);
-        assert!(!job.chaos.path("begun").exists(), "{}", finished.stderr);
+        let finished = job.ci(&[&["--experiment", "e.json"], with_config].concat()).exits(4).reports(says);
+        assert!(!job.sandbox.path("begun").exists(), "{}", finished.stderr);
         let asked = server.requests();
         assert!(asked.is_empty(), "{asked:?}");
     };
@@ -331,8 +331,8 @@ fn experiment_cannot_select_another_cluster() {
     check(&touching(), Some(("KUBERNETES_HOST", "http://127.0.0.1:1")), false, address);
     // the allowed cluster may also be named
     let job = Job::of_a_pull_request();
-    let (_server, config) = cluster(&job.chaos, &["prod", "kind-ci"]);
-    job.chaos.write("e.json", keys(json!({"KUBERNETES_CONTEXT": "kind-ci"})).to_string());
+    let (_server, config) = cluster(&job.sandbox, &["prod", "kind-ci"]);
+    job.sandbox.write("e.json", keys(json!({"KUBERNETES_CONTEXT": "kind-ci"})).to_string());
     job.ci(&["--experiment", "e.json", "--kubeconfig", &config]).exits(0);
 }
 
@@ -349,11 +349,11 @@ fn configuration_cannot_read_job_variables() {
         "m": {"type": "env", "key": "MY_OWN"}});
     let method = json!([{"type": "action", "name": "tell",
         "provider": process("sh", &["-c", "echo \"$0 $1 $2 $3\" > told; env > environment", "${t}", "${i}", "${o}", "${m}"])}]);
-    job.chaos
+    job.sandbox
         .write("e.json", with(experiment(&method), &json!({"configuration": configuration})).to_string());
     job.ci(&["--experiment", "e.json"]).exits(0);
-    assert_eq!(job.chaos.read("told"), "none none none mine\n");
-    let environment = job.chaos.read("environment");
+    assert_eq!(job.sandbox.read("told"), "none none none mine\n");
+    let environment = job.sandbox.read("environment");
     for name in [TOKEN, "the-identity-of-the-job", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"] {
         assert!(!environment.contains(name), "{name}");
     }
@@ -365,7 +365,7 @@ fn workflow_commands_in_experiment_are_neutralised() {
     let job = Job::of_a_pull_request();
     let text = "::error::one\n::add-mask::e\r\n  ::set-output name=a::b ##[error]two";
     let method = json!([{"type": "action", "name": text, "provider": process("sh", &["-c", "echo '::error::three' >&2; exit 1"])}]);
-    job.chaos.write("e.json", with(experiment(&method), &json!({"title": text})).to_string());
+    job.sandbox.write("e.json", with(experiment(&method), &json!({"title": text})).to_string());
     let finished = job.ci(&["--experiment", "e.json", "-v", "10"]).exits(5);
     let begin = finished.stdout.lines().next().unwrap();
     let name = begin.strip_prefix("::stop-commands::").unwrap();
@@ -381,10 +381,10 @@ fn workflow_commands_in_experiment_are_neutralised() {
 fn ci_reports_changed_experiment() {
     let check = |base: Option<&Value>, expected: Option<&str>| {
         let job = Job::of_a_pull_request();
-        job.chaos.write("it", "");
-        job.chaos.write("e.json", deviating().to_string());
+        job.sandbox.write("it", "");
+        job.sandbox.write("e.json", deviating().to_string());
         if let Some(base) = base {
-            job.chaos.write("base.json", base.to_string());
+            job.sandbox.write("base.json", base.to_string());
         }
         let finished = job.ci(&["--experiment", "e.json", "--base-experiment", "base.json"]).exits(1);
         let warned = finished
@@ -420,7 +420,7 @@ fn ci_runs_trial_and_publish_comments() {
         .env("KUBECTL_CHAOS_INPUT_SAMPLE", "50ms")
         .env("KUBECTL_CHAOS_INPUT_VAR", "settle_seconds:float=0.5")
         .env("KUBECTL_CHAOS_INPUT_OUTPUT_DIR", "results");
-    let temporary = job.chaos.path("").display().to_string();
+    let temporary = job.sandbox.path("").display().to_string();
     let job = job.env("TMPDIR", temporary);
     job.ci(&[]).exits(0);
     let outputs = job.outputs();
@@ -431,22 +431,22 @@ fn ci_runs_trial_and_publish_comments() {
         (of("junit"), of("markdown"), of("output-dir")),
         ("results/junit.xml", "results/summary.md", "results")
     );
-    std::fs::write(job.chaos.path("outputs"), "").unwrap();
-    job.publish(&[]).exits(0).says("commented on pull request #5");
+    std::fs::write(job.sandbox.path("outputs"), "").unwrap();
+    job.publish(&[]).exits(0).reports("commented on pull request #5");
     let body = shown(&github.of(US)[0].body);
     assert!(body.contains(": fixed, seen once (after: holds)\n"), "{body}");
     assert_eq!(job.outputs()["markdown"], "results/summary.md");
     // as an untrusted artifact it has the same verdict
     let event = json!({"workflow_run": {"id": 9, "event": "push", "head_sha": "abc"}});
-    let file = job.chaos.write("run.json", event.to_string()).display().to_string();
+    let file = job.sandbox.write("run.json", event.to_string()).display().to_string();
     let hostile = job.env("GITHUB_EVENT_NAME", "workflow_run").env("GITHUB_EVENT_PATH", file);
-    std::fs::write(hostile.chaos.path("outputs"), "").unwrap();
-    hostile.publish(&[]).exits(0).says("no comment: the run was not triggered by a pull request");
+    std::fs::write(hostile.sandbox.path("outputs"), "").unwrap();
+    hostile.publish(&[]).exits(0).reports("no comment: the run was not triggered by a pull request");
     let derived = hostile.outputs();
     assert_eq!((derived["verdict"].as_str(), derived["after"].as_str()), ("fixed", "holds"));
     let job = hostile;
     // a later `recover` has nothing to do, and needs no cluster
-    let cleaned = job.chaos.run(["recover", "--from", "results", "--yes"]).exits(0);
+    let cleaned = job.sandbox.run(["recover", "--from", "results", "--yes"]).exits(0);
     assert!(cleaned.stdout.starts_with("nothing to do"), "{}", cleaned.stdout);
 }
 
@@ -455,15 +455,15 @@ fn committed_trial_state_cannot_select_cluster() {
     let folder = |job: &Job, server: &Server, context: &str| {
         let record = json!({"schema": "kubectl-chaos/trial/v1", "trial": "0a1b2c3d", "state": "running",
             "cluster": server.url("").trim_end_matches('/'), "context": context});
-        job.chaos.write("chaos-results/trial.json", record.to_string());
+        job.sandbox.write("chaos-results/trial.json", record.to_string());
     };
     let recover = ["recover", "--from", "chaos-results", "--yes"];
     let refused = |from: &str, more: &[&str]| {
         let job = Job::new("pull_request", &pull_request(from));
-        let (server, config) = cluster(&job.chaos, &["production"]);
+        let (server, config) = cluster(&job.sandbox, &["production"]);
         folder(&job, &server, "production");
         let job = job.env("KUBECONFIG", config);
-        let finished = job.chaos.run(recover.iter().chain(more)).exits(4);
+        let finished = job.sandbox.run(recover.iter().chain(more)).exits(4);
         assert!(finished.stderr.contains("context 'production' is not allowed"), "{}", finished.stderr);
         assert!(server.requests().is_empty());
     };
@@ -471,14 +471,14 @@ fn committed_trial_state_cannot_select_cluster() {
     refused("eve/web", &["--allow-context", "production"]);
     refused(REPOSITORY, &[]);
     let asked = |job: Job, context: &str, more: &[&str]| {
-        let (server, config) = cluster(&job.chaos, &[context]);
+        let (server, config) = cluster(&job.sandbox, &[context]);
         folder(&job, &server, context);
         let job = job.env("KUBECONFIG", config);
-        job.chaos.run(recover.iter().chain(more)).exits(0);
+        job.sandbox.run(recover.iter().chain(more)).exits(0);
         assert!(!server.requests().is_empty());
     };
     asked(Job::new("pull_request", &pull_request("eve/web")), "kind-ci", &[]);
     asked(Job::of_a_pull_request(), "production", &["--allow-context", "prod*"]);
     // outside a job every cluster is allowed
-    asked(Job { chaos: Chaos::new() }, "production", &[]);
+    asked(Job { sandbox: Sandbox::new() }, "production", &[]);
 }

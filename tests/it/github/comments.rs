@@ -19,7 +19,7 @@ fn first_run_creates_comment_and_next_updates_it() {
     let github = GitHub::start();
     let other = github.add(5, "eve", "nice");
     let first = job(&github, 7);
-    first.publish(&["--comment-id", "web"]).exits(0).says("commented on pull request #5");
+    first.publish(&["--comment-id", "web"]).exits(0).reports("commented on pull request #5");
     let [made] = github.of(US).try_into().unwrap();
     let expected = format!(
         "{MARK}\n<!-- kubectl-chaos:run:7:1:fixed/holds -->\n### ✅ Lose a replica: fixed (after: holds)\n"
@@ -33,12 +33,12 @@ fn first_run_creates_comment_and_next_updates_it() {
         (&address, &"fixed".into(), &"holds".into())
     );
     assert_eq!(outputs["journals"].lines().count(), 6);
-    assert!(first.chaos.read("summary.md").starts_with("### ✅ Lose a replica: fixed"));
+    assert!(first.sandbox.read("summary.md").starts_with("### ✅ Lose a replica: fixed"));
     let second = Job::of_a_pull_request()
         .at(&github, 8)
         .env("GITHUB_RUN_ATTEMPT", "2")
         .with_trial(&["failed"], &["failed"]);
-    second.publish(&["--comment-id", "web"]).exits(0).says("updated the comment on pull request #5");
+    second.publish(&["--comment-id", "web"]).exits(0).reports("updated the comment on pull request #5");
     let [updated] = github.of(US).try_into().unwrap();
     assert_eq!(updated.id, made.id);
     assert!(shown(&updated.body).contains("inconclusive (after: fails)"), "{}", updated.body);
@@ -55,7 +55,7 @@ fn each_experiment_has_its_own_comment() {
     let github = GitHub::start();
     for (run, file) in [(1, "a/experiment.json"), (2, "b/experiment.json"), (3, "a/experiment.json")] {
         let job = job(&github, run);
-        job.chaos.write(file, "{}");
+        job.sandbox.write(file, "{}");
         job.publish(&["--experiment", file]).exits(0);
     }
     // by its title if no file is named
@@ -99,7 +99,7 @@ fn marker_by_other_author_is_ignored() {
     let echoed = github.add(5, US, &format!("Summary of the request:\n{MARK}\n{stamp}\nall is well"));
     github.add(5, US, "<!-- kubectl-chaos:comment:web2 -->\nother");
     github.add(6, US, &format!("{MARK}\nof another pull request"));
-    job(&github, 2).publish(&["--comment-id", "web"]).exits(0).says("commented on");
+    job(&github, 2).publish(&["--comment-id", "web"]).exits(0).reports("commented on");
     let comments = github.of(US);
     assert_eq!(comments.len(), 5);
     assert!(comments[4].body.starts_with(MARK) && comments[4].body.contains("[run 2]"));
@@ -127,7 +127,7 @@ fn comment_author_flag_selects_comment() {
     job(&github, 2)
         .publish(&["--comment-id", "web", "--comment-author", "chaos-app[bot]"])
         .exits(0)
-        .says("403 Forbidden");
+        .reports("403 Forbidden");
     assert_eq!(github.asked("PATCH"), 1);
     assert!(github.of(US).is_empty());
 }
@@ -138,7 +138,7 @@ fn mismatched_comment_author_causes_warning() {
     let finished = job(&github, 2)
         .publish(&["--comment-id", "web", "--comment-author", "chaos-app[bot]"])
         .exits(0)
-        .says("set comment-author (--comment-author) to github-actions[bot]");
+        .reports("set comment-author (--comment-author) to github-actions[bot]");
     assert!(heard(&finished).iter().any(|line| line.starts_with("::warning")), "{}", finished.stdout);
     // the expected author causes no warning
     let usual = job(&github, 3).publish(&["--comment-id", "other"]).exits(0);
@@ -150,7 +150,7 @@ fn jobs_sharing_a_comment_cause_warning() {
     let github = GitHub::start();
     let shared = "give each job its own comment-id";
     let first = job(&github, 7).publish(&["--comment-id", "web"]).exits(0);
-    let other = job(&github, 7).publish(&["--comment-id", "web"]).exits(0).says(shared);
+    let other = job(&github, 7).publish(&["--comment-id", "web"]).exits(0).reports(shared);
     assert!(heard(&other).iter().any(|line| line.starts_with("::warning")), "{}", other.stdout);
     let again = job(&github, 7).env("GITHUB_RUN_ATTEMPT", "2").publish(&["--comment-id", "web"]).exits(0);
     let next = job(&github, 8).publish(&["--comment-id", "web"]).exits(0);
@@ -165,12 +165,12 @@ fn older_run_does_not_update_newer_comment() {
     job(&github, 9).publish(&["--comment-id", "web"]).exits(0);
     let made = github.of(US)[0].body.clone();
     let late = job(&github, 8);
-    let finished = late.publish(&["--comment-id", "web"]).exits(0).says("is of a later run; unchanged");
+    let finished = late.publish(&["--comment-id", "web"]).exits(0).reports("is of a later run; unchanged");
     assert!(heard(&finished).iter().any(|line| line.starts_with("::notice")), "{}", finished.stdout);
     assert_eq!(github.of(US)[0].body, made);
     // a repeated run is not older
     let again = job(&github, 9).env("GITHUB_RUN_ATTEMPT", "2");
-    again.publish(&["--comment-id", "web"]).exits(0).says("updated the comment");
+    again.publish(&["--comment-id", "web"]).exits(0).reports("updated the comment");
 }
 
 #[test]
@@ -205,12 +205,12 @@ fn push_event_comments_on_pull_request_when_enabled() {
         let job = Job::new("push", &json!({"ref": "refs/heads/fix/it"})).at(&github, 1);
         job.env("GITHUB_REF", "refs/heads/fix/it").env("GITHUB_SHA", "abc").with_trial(&["held"], &["held"])
     };
-    push().publish(&[]).exits(0).says("no comment: the event has no pull request");
+    push().publish(&[]).exits(0).reports("no comment: the event has no pull request");
     assert!(github.requests().is_empty());
-    push().publish(&["--comment", "always"]).exits(0).says("commented on pull request #5");
+    push().publish(&["--comment", "always"]).exits(0).reports("commented on pull request #5");
     let asked = &github.requests()[0].path;
     assert!(asked.contains("state=open&head=shop%3Afix%2Fit"), "{asked}");
-    push().publish(&["--pull-request", "6"]).exits(0).says("commented on pull request #6");
+    push().publish(&["--pull-request", "6"]).exits(0).reports("commented on pull request #6");
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn deleted_comment_is_recreated() {
     let github = GitHub::start();
     let gone = github.add(5, US, &format!("{MARK}\nold"));
     github.state().gone.push(gone);
-    job(&github, 2).publish(&["--comment-id", "web"]).exits(0).says("commented on");
+    job(&github, 2).publish(&["--comment-id", "web"]).exits(0).reports("commented on");
     let [made] = github.of(US).try_into().unwrap();
     assert!(made.id != gone && made.body.contains("[run 2]"));
 }
@@ -236,7 +236,7 @@ fn long_comment_is_truncated_but_keeps_verdict() {
         {
             let path = format!("chaos-results/{arm}/journal-{number}.json");
             let journal = journal(&format!("{arm}{number}"), "held", &probes);
-            job.chaos.write(&path, journal.to_string());
+            job.sandbox.write(&path, journal.to_string());
         }
         job
     };
@@ -249,19 +249,19 @@ fn long_comment_is_truncated_but_keeps_verdict() {
     assert!(github.of(US)[0].body.len() < large_summary(&large()));
     // a server with a lower limit
     github.state().longest = 30_000;
-    large().publish(&["--comment-id", "web"]).exits(0).says("updated the comment");
+    large().publish(&["--comment-id", "web"]).exits(0).reports("updated the comment");
     let body = github.of(US)[0].body.clone();
     assert!(body.len() <= 30_000 && shown(&body).contains("unchanged (after: holds)"), "{}", body.len());
     // a server that rejects every length gets two requests
     github.state().longest = 10;
     let asked = github.asked("PATCH");
-    large().publish(&["--comment-id", "web"]).exits(0).says("422 Unprocessable Entity (Body is too long");
+    large().publish(&["--comment-id", "web"]).exits(0).reports("422 Unprocessable Entity (Body is too long");
     assert_eq!(github.asked("PATCH") - asked, 2);
 }
 
 fn large_summary(job: &Job) -> usize {
     job.publish(&["--comment", "never"]).exits(0);
-    job.chaos.read("summary.md").len()
+    job.sandbox.read("summary.md").len()
 }
 
 #[test]
@@ -275,6 +275,6 @@ fn ambiguous_comment_creation_is_not_repeated() {
         .state()
         .faults
         .extend([Fault::new("POST", 502, "Server Error"), Fault::new("POST", 503, "Unavailable")]);
-    job(&github, 1).publish(&["--comment-id", "web"]).exits(0).says("commented on");
+    job(&github, 1).publish(&["--comment-id", "web"]).exits(0).reports("commented on");
     assert_eq!((github.of(US).len(), github.asked("POST")), (1, 3));
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::compare::journal;
-use crate::harness::{Chaos, Finished};
+use crate::harness::{ProcessResult, Sandbox};
 use mock::{GitHub, REPOSITORY, TOKEN};
 
 /// The URL of the GitHub server.
@@ -22,20 +22,20 @@ const SERVER: &str = "https://git.example.com";
 
 /// A job: a sandbox with the variables of a runner.
 pub struct Job {
-    pub chaos: Chaos,
+    pub sandbox: Sandbox,
 }
 
 impl Job {
     /// Creates a job for an event with its event file.
     pub fn new(name: &str, event: &Value) -> Self {
-        let chaos = Chaos::new();
-        let path = chaos.write("event.json", event.to_string()).display().to_string();
+        let sandbox = Sandbox::new();
+        let path = sandbox.write("event.json", event.to_string()).display().to_string();
         for name in ["summary.md", "outputs"] {
-            chaos.write(name, "");
+            sandbox.write(name, "");
         }
-        let at = |name: &str| chaos.path(name).display().to_string();
+        let at = |name: &str| sandbox.path(name).display().to_string();
         let (summary, outputs, workspace) = (at("summary.md"), at("outputs"), at(""));
-        let chaos = chaos
+        let sandbox = sandbox
             .env("GITHUB_ACTIONS", "true")
             .env("GITHUB_SERVER_URL", SERVER)
             .env("GITHUB_REPOSITORY", REPOSITORY)
@@ -44,7 +44,7 @@ impl Job {
             .env("GITHUB_STEP_SUMMARY", summary)
             .env("GITHUB_OUTPUT", outputs)
             .env("GITHUB_WORKSPACE", workspace);
-        Self { chaos }
+        Self { sandbox }
     }
 
     /// Creates a job for pull request 5 of the repository itself.
@@ -53,7 +53,7 @@ impl Job {
     }
 
     pub fn env(self, name: &str, value: impl Into<String>) -> Self {
-        Self { chaos: self.chaos.env(name, value) }
+        Self { sandbox: self.sandbox.env(name, value) }
     }
 
     /// Adds a token for the mock and the number of the run.
@@ -68,7 +68,7 @@ impl Job {
         for (arm, runs) in [("before", before), ("after", after)] {
             for (at, what) in runs.iter().enumerate() {
                 let path = format!("chaos-results/{arm}/journal-{}.json", at + 1);
-                self.chaos.write(&path, journal(&format!("{arm}{at}"), what, &[]).to_string());
+                self.sandbox.write(&path, journal(&format!("{arm}{at}"), what, &[]).to_string());
             }
         }
         self
@@ -76,28 +76,28 @@ impl Job {
 
     /// Adds the directory of a single run.
     pub fn with_run(self, journal: &Value) -> Self {
-        self.chaos.write("chaos-results/journal.json", journal.to_string());
+        self.sandbox.write("chaos-results/journal.json", journal.to_string());
         self
     }
 
-    pub fn publish(&self, more: &[&str]) -> Finished {
-        let finished = self.chaos.run(["publish"].iter().chain(more));
+    pub fn publish(&self, more: &[&str]) -> ProcessResult {
+        let finished = self.sandbox.run(["publish"].iter().chain(more));
         self.leaks_nothing(&finished);
         heard(&finished);
         finished
     }
 
-    pub fn ci(&self, more: &[&str]) -> Finished {
-        let finished = self.chaos.run(["ci"].iter().chain(more));
+    pub fn ci(&self, more: &[&str]) -> ProcessResult {
+        let finished = self.sandbox.run(["ci"].iter().chain(more));
         self.leaks_nothing(&finished);
         finished
     }
 
     /// Asserts that no output contains the token.
-    fn leaks_nothing(&self, finished: &Finished) {
+    fn leaks_nothing(&self, finished: &ProcessResult) {
         let mut written = vec![finished.stdout.clone(), finished.stderr.clone()];
         for name in ["summary.md", "outputs", "all.log"] {
-            written.extend(std::fs::read_to_string(self.chaos.path(name)));
+            written.extend(std::fs::read_to_string(self.sandbox.path(name)));
         }
         for text in written {
             let line = text.lines().find(|line| line.contains(TOKEN));
@@ -107,7 +107,7 @@ impl Job {
 
     /// The outputs of the step as the runner reads them.
     pub fn outputs(&self) -> BTreeMap<String, String> {
-        let text = self.chaos.read("outputs");
+        let text = self.sandbox.read("outputs");
         let mut lines = text.lines();
         let mut found = BTreeMap::new();
         while let Some(line) = lines.next() {
@@ -132,7 +132,7 @@ pub fn shown(markdown: &str) -> String {
 }
 
 /// The workflow commands that the runner would execute. The old form counts anywhere in a line.
-fn heard(finished: &Finished) -> Vec<String> {
+fn heard(finished: &ProcessResult) -> Vec<String> {
     let mut found = Vec::new();
     for line in finished.stdout.lines().chain(finished.stderr.lines()) {
         assert!(!line.contains("##["), "{line}");

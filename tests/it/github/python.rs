@@ -56,20 +56,20 @@ fn python_mock_matches_rust_mock() {
     };
     let eve = |number: u64| json!({"id": number, "pull_request": 5, "login": "eve", "body": "nice"});
     mock.state(Some(&json!({"comments": [eve(1), eve(2), eve(3)]})));
-    job(1).publish(&["--comment-id", "web"]).exits(0).says("commented on pull request #5");
-    job(2).publish(&["--comment-id", "web"]).exits(0).says("updated the comment on pull request #5");
+    job(1).publish(&["--comment-id", "web"]).exits(0).reports("commented on pull request #5");
+    job(2).publish(&["--comment-id", "web"]).exits(0).reports("updated the comment on pull request #5");
     let comments = mock.state(None)["comments"].clone();
     assert_eq!(comments.as_array().unwrap().len(), 4);
     assert!(comments[3]["body"].as_str().unwrap().contains("[run 2]"), "{comments}");
     let faults = json!([{"method": "GET", "status": 502}, {"method": "PATCH", "status": 429, "headers": {"Retry-After": "1"}}]);
     mock.state(Some(&json!({"faults": faults})));
-    job(3).publish(&["--comment-id", "web"]).exits(0).says("updated the comment");
+    job(3).publish(&["--comment-id", "web"]).exits(0).reports("updated the comment");
     mock.state(Some(&json!({"gone": [comments[3]["id"]]})));
-    job(4).publish(&["--comment-id", "web"]).exits(0).says("commented on");
+    job(4).publish(&["--comment-id", "web"]).exits(0).reports("commented on");
     mock.state(Some(&json!({"longest": 100})));
-    job(5).publish(&["--comment-id", "web"]).exits(0).says("422 Unprocessable");
+    job(5).publish(&["--comment-id", "web"]).exits(0).reports("422 Unprocessable");
     mock.state(Some(&json!({"may_write": false, "longest": 65_536})));
-    job(6).publish(&["--comment-id", "web"]).exits(0).says("permissions: pull-requests: write");
+    job(6).publish(&["--comment-id", "web"]).exits(0).reports("permissions: pull-requests: write");
     let head = json!({"ref": "fix", "sha": "abc", "repo": {"full_name": "eve/web"}});
     let pulls = json!([{"number": 5, "state": "open", "head": head, "base": {"ref": "main", "sha": "0", "repo": null}}]);
     mock.state(Some(&json!({"may_write": true, "pulls": pulls})));
@@ -79,5 +79,5 @@ fn python_mock_matches_rust_mock() {
         .env("GITHUB_API_URL", mock.address.clone())
         .env("GITHUB_TOKEN", TOKEN)
         .with_trial(&["failed"], &["held"]);
-    hostile.publish(&["--comment-id", "web"]).exits(0).says("updated the comment on pull request #5");
+    hostile.publish(&["--comment-id", "web"]).exits(0).reports("updated the comment on pull request #5");
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::mock::{Fault, GitHub, TOKEN, US};
 use super::{Job, heard, pull_request, shown};
 use crate::compare::journal;
-use crate::harness::{Chaos, Response, Server};
+use crate::harness::{Response, Sandbox, Server};
 
 fn job(github: &GitHub) -> Job {
     Job::of_a_pull_request().at(github, 7).with_trial(&["held"], &["held"])
@@ -33,7 +33,7 @@ fn read_only_token_of_fork_fails_nothing() {
     }
     assert!(warned.contains("cannot comment: "), "{warned}");
     // all other outputs exist
-    let summary = shown(&job.chaos.read("summary.md"));
+    let summary = shown(&job.sandbox.read("summary.md"));
     assert!(
         summary.contains("broken, seen once (after: fails)") && summary.contains("comes from a fork"),
         "{summary}"
@@ -87,7 +87,7 @@ fn redirect_within_the_host_is_followed() {
         let github = GitHub::start();
         let path = "/api/v3/repos/shop/web/issues/5/comments";
         github.state().faults.push(Fault::new(method, 301, "Moved Permanently").header("Location", path));
-        job(&github).publish(&[]).exits(0).says("commented on");
+        job(&github).publish(&[]).exits(0).reports("commented on");
         assert_eq!(github.of(US).len(), 1, "{method}");
     }
 }
@@ -98,7 +98,7 @@ fn rate_limit_is_awaited() {
         let github = GitHub::start();
         github.state().faults.push(fault.clone());
         let begun = Instant::now();
-        job(&github).publish(&[]).exits(0).says("commented on");
+        job(&github).publish(&[]).exits(0).reports("commented on");
         assert!(begun.elapsed() >= Duration::from_secs(1), "{fault:?}");
         assert_eq!(github.of(US).len(), 1);
     };
@@ -113,7 +113,10 @@ fn rate_limit_is_awaited() {
     let github = GitHub::start();
     github.state().faults.push(Fault::new("GET", 429, "slow down").header("Retry-After", "3600"));
     let begun = Instant::now();
-    job(&github).publish(&[]).exits(0).says("rate limit exceeded (slow down)\nhint: run the job again later");
+    job(&github)
+        .publish(&[])
+        .exits(0)
+        .reports("rate limit exceeded (slow down)\nhint: run the job again later");
     assert!(begun.elapsed() < Duration::from_secs(20));
     assert!(github.of(US).is_empty());
 }
@@ -122,15 +125,14 @@ fn rate_limit_is_awaited() {
 fn server_error_is_retried() {
     let github = GitHub::start();
     github.state().faults.extend(vec![Fault::new("GET", 502, "Server Error"); 2]);
-    job(&github).publish(&[]).exits(0).says("commented on");
+    job(&github).publish(&[]).exits(0).reports("commented on");
     assert_eq!(github.asked("GET"), 3);
     // a server that keeps failing is given up
     let github = GitHub::start();
     github.state().faults.extend(vec![Fault::new("GET", 503, "Unavailable"); 9]);
-    job(&github)
-        .publish(&[])
-        .exits(0)
-        .says("503 Service Unavailable (Unavailable)\nhint: run the job again later; GitHub has a problem");
+    job(&github).publish(&[]).exits(0).reports(
+        "503 Service Unavailable (Unavailable)\nhint: run the job again later; GitHub has a problem",
+    );
     assert_eq!(github.asked("GET"), 4);
 }
 
@@ -138,7 +140,7 @@ fn server_error_is_retried() {
 fn unreachable_github_is_reported() {
     let job = Job::of_a_pull_request().with_trial(&["held"], &["held"]);
     let job = job.env("GITHUB_API_URL", "http://127.0.0.1:1").env("GITHUB_TOKEN", TOKEN);
-    job.publish(&[]).exits(0).says("GET /repos/shop/web/issues/5/comments: cannot reach GitHub");
+    job.publish(&[]).exits(0).reports("GET /repos/shop/web/issues/5/comments: cannot reach GitHub");
 }
 
 #[test]
@@ -150,13 +152,13 @@ fn token_is_not_sent_to_other_host() {
         .state()
         .faults
         .push(Fault { body: "[]".to_owned(), ..Fault::new("GET", 200, "").header("Link", link) });
-    job(&github).publish(&[]).exits(0).says("the next page is on another host");
+    job(&github).publish(&[]).exits(0).reports("the next page is on another host");
     github.state().faults.push(Fault::new("GET", 302, "").header("Location", other.url("/")));
-    job(&github).publish(&[]).exits(0).says("302 Found");
+    job(&github).publish(&[]).exits(0).reports("302 Found");
     assert!(other.requests().is_empty());
     for refused in ["http://api.example.com", "https://me:pw@api.example.com", "nonsense"] {
         let job = Job::of_a_pull_request().env("GITHUB_API_URL", refused).env("GITHUB_TOKEN", TOKEN);
-        job.with_run(&journal("a", "held", &[])).publish(&[]).exits(2).says("GITHUB_API_URL");
+        job.with_run(&journal("a", "held", &[])).publish(&[]).exits(2).reports("GITHUB_API_URL");
     }
 }
 
@@ -169,7 +171,7 @@ fn pagination_loop_is_bounded() {
         ..Fault::new("GET", 200, "").header("Link", format!("<{url}>; rel=next"))
     };
     github.state().faults.extend(vec![same; 200]);
-    job(&github).publish(&[]).exits(0).says("too many pages");
+    job(&github).publish(&[]).exits(0).reports("too many pages");
     assert_eq!(github.asked("GET"), 100);
 }
 
@@ -177,8 +179,8 @@ fn pagination_loop_is_bounded() {
 fn missing_token_skips_only_the_comment() {
     let github = GitHub::start();
     let job = Job::of_a_pull_request().env("GITHUB_API_URL", github.url()).with_trial(&["held"], &["held"]);
-    let finished = job.publish(&[]).exits(0).says("no token\nhint: set GITHUB_TOKEN");
-    assert!(!heard(&finished).is_empty() && job.chaos.read("summary.md").contains("Lose a replica"));
+    let finished = job.publish(&[]).exits(0).reports("no token\nhint: set GITHUB_TOKEN");
+    assert!(!heard(&finished).is_empty() && job.sandbox.read("summary.md").contains("Lose a replica"));
     assert!(github.requests().is_empty());
 }
 
@@ -189,7 +191,7 @@ fn token_is_masked_in_all_output() {
     let job = job(&github);
     // `publish` of the test searches the output
     let finished = job.publish(&["-v", "10", "--log-file", "all.log", "--log-file-level=debug"]).exits(0);
-    assert!(!finished.stderr.is_empty() && !job.chaos.read("all.log").is_empty());
+    assert!(!finished.stderr.is_empty() && !job.sandbox.read("all.log").is_empty());
     assert_eq!(github.of(US).len(), 1);
     let state = github.state();
     assert!(state.comments.iter().all(|comment| !comment.body.contains(TOKEN)));
@@ -207,17 +209,19 @@ fn publish_dry_run_sends_and_writes_nothing() {
         finished.stderr
     );
     assert!(github.requests().is_empty());
-    assert_eq!((job.chaos.read("summary.md"), job.chaos.read("outputs")), (String::new(), String::new()));
+    assert_eq!((job.sandbox.read("summary.md"), job.sandbox.read("outputs")), (String::new(), String::new()));
 }
 
 #[test]
 fn publish_outside_github_writes_reports_only() {
-    let chaos = Chaos::new();
-    chaos.write("journal.json", journal("a", "failed", &[]).to_string());
+    let sandbox = Sandbox::new();
+    sandbox.write("journal.json", journal("a", "failed", &[]).to_string());
     let finished =
-        chaos.run(["publish", "journal.json", "--markdown", "report.md", "--junit", "report.xml"]).exits(0);
+        sandbox.run(["publish", "journal.json", "--markdown", "report.md", "--junit", "report.xml"]).exits(0);
     assert!(finished.stdout.is_empty() && finished.stderr.contains("no comment"), "{finished:?}");
-    assert!(chaos.read("report.md").starts_with("### ") && chaos.read("report.xml").contains("<testsuite"));
+    assert!(
+        sandbox.read("report.md").starts_with("### ") && sandbox.read("report.xml").contains("<testsuite")
+    );
 }
 
 #[test]
@@ -225,37 +229,37 @@ fn unwritable_output_file_is_reported() {
     let job = Job::of_a_pull_request()
         .with_run(&journal("a", "held", &[]))
         .env("GITHUB_OUTPUT", "/no/such/folder/outputs");
-    job.publish(&["--comment", "never"]).exits(7).says("/no/such/folder/outputs");
+    job.publish(&["--comment", "never"]).exits(7).reports("/no/such/folder/outputs");
     let job = Job::of_a_pull_request().with_run(&journal("a", "held", &[]));
     job.publish(&["--comment", "never", "--junit", "no/folder/x.xml"])
         .exits(2)
-        .says("cannot write no/folder/x.xml");
-    job.publish(&["nowhere.json"]).exits(3).says("nowhere.json");
-    job.publish(&["--comment-id", "a b"]).exits(2).says("letters, digits");
+        .reports("cannot write no/folder/x.xml");
+    job.publish(&["nowhere.json"]).exits(3).reports("nowhere.json");
+    job.publish(&["--comment-id", "a b"]).exits(2).reports("letters, digits");
 }
 
 #[test]
 fn publish_without_journals_causes_warning() {
     let job = Job::of_a_pull_request();
-    let finished = job.publish(&[]).exits(0).says("no journals found");
+    let finished = job.publish(&[]).exits(0).reports("no journals found");
     assert!(heard(&finished)[0].starts_with("::warning"), "{}", finished.stdout);
-    std::fs::create_dir(job.chaos.path("chaos-results")).unwrap();
-    job.publish(&[]).exits(0).says("no journals found");
+    std::fs::create_dir(job.sandbox.path("chaos-results")).unwrap();
+    job.publish(&[]).exits(0).reports("no journals found");
 }
 
 #[test]
 fn job_summary_is_appended_and_truncated() {
     let job = Job::of_a_pull_request().with_run(&journal("a", "held", &[]));
-    job.chaos.write("summary.md", "what stood there");
+    job.sandbox.write("summary.md", "what stood there");
     job.publish(&["--comment", "never"]).exits(0);
-    let summary = job.chaos.read("summary.md");
+    let summary = job.sandbox.read("summary.md");
     assert!(summary.starts_with("what stood there\n\n### "), "{summary}");
-    job.chaos.write("summary.md", "x".repeat(999_000));
+    job.sandbox.write("summary.md", "x".repeat(999_000));
     job.publish(&["--comment", "never"]).exits(0);
-    assert!(job.chaos.read("summary.md").len() <= 1024 * 1024);
-    job.chaos.write("summary.md", "x".repeat(1_100_000));
-    job.publish(&["--comment", "never"]).exits(0).says("job summary skipped");
-    assert_eq!(job.chaos.read("summary.md").len(), 1_100_000);
+    assert!(job.sandbox.read("summary.md").len() <= 1024 * 1024);
+    job.sandbox.write("summary.md", "x".repeat(1_100_000));
+    job.publish(&["--comment", "never"]).exits(0).reports("job summary skipped");
+    assert_eq!(job.sandbox.read("summary.md").len(), 1_100_000);
 }
 
 #[test]
@@ -265,12 +269,12 @@ fn annotations_point_to_experiment_lines() {
         {"type": "action", "name": "a, b: 100%", "provider": {"type": "process", "path": "false"}}],
         "steady-state-hypothesis": {"title": "h", "probes": [{"type": "probe", "name": "::error::x", "tolerance": 0,
             "provider": {"type": "process", "path": "test", "arguments": ["!", "-e", "it"]}}]}});
-    job.chaos.write("chaos/e.json", serde_json::to_string_pretty(&experiment).unwrap());
-    job.chaos.run(["run", "chaos/e.json", "--journal-path", "chaos-results/journal.json"]).exits(2);
-    std::fs::create_dir(job.chaos.path("chaos-results")).unwrap();
-    job.chaos.run(["run", "chaos/e.json", "--journal-path", "chaos-results/journal.json"]).exits(5);
+    job.sandbox.write("chaos/e.json", serde_json::to_string_pretty(&experiment).unwrap());
+    job.sandbox.run(["run", "chaos/e.json", "--journal-path", "chaos-results/journal.json"]).exits(2);
+    std::fs::create_dir(job.sandbox.path("chaos-results")).unwrap();
+    job.sandbox.run(["run", "chaos/e.json", "--journal-path", "chaos-results/journal.json"]).exits(5);
     let finished = job.publish(&["--comment", "never", "--experiment", "chaos/e.json"]).exits(0);
-    let line = experiment_line(&job.chaos.read("chaos/e.json"), "a, b: 100%");
+    let line = experiment_line(&job.sandbox.read("chaos/e.json"), "a, b: 100%");
     let commands = heard(&finished);
     assert_eq!(
         commands,

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{Chaos, Response};
+use super::{Response, Sandbox};
 
 /// Writes a kubeconfig with one context, `one`, and the namespace `shop`. Returns its path.
-pub fn kubeconfig(chaos: &Chaos, server: &str, user: &Value) -> String {
+pub fn kubeconfig(sandbox: &Sandbox, server: &str, user: &Value) -> String {
     let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "one",
         "clusters": [{"name": "c", "cluster": {"server": server}}],
         "users": [{"name": "u", "user": user}],
         "contexts": [{"name": "one", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}]});
-    chaos.write("config", config.to_string()).to_str().expect("a readable path").to_owned()
+    sandbox.write("config", config.to_string()).to_str().expect("a readable path").to_owned()
 }
 
 /// An error response of the API server.

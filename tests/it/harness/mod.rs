@@ -33,12 +33,12 @@ pub const DEADLINE: Duration = Duration::from_secs(120);
 pub const NONE: [&str; 0] = [];
 
 /// A working directory, and the environment of the binary.
-pub struct Chaos {
+pub struct Sandbox {
     folder: tempfile::TempDir,
     environment: Vec<(String, String)>,
 }
 
-impl Chaos {
+impl Sandbox {
     /// Creates an empty directory, which is also the home directory.
     pub fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder"), environment: Vec::new() }
@@ -97,7 +97,7 @@ impl Chaos {
     }
 
     /// Runs the binary and waits for its end.
-    pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Finished {
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> ProcessResult {
         finish(self.start(arguments))
     }
 
@@ -106,7 +106,7 @@ impl Chaos {
         &self,
         experiment: &Value,
         arguments: impl IntoIterator<Item = S>,
-    ) -> Finished {
+    ) -> ProcessResult {
         self.write("experiment.json", experiment.to_string());
         let given = arguments.into_iter().map(|argument| argument.as_ref().to_owned());
         self.run(["run".into(), "experiment.json".into()].into_iter().chain(given))
@@ -124,7 +124,7 @@ impl Chaos {
 
 /// The result of a finished process.
 #[derive(Debug)]
-pub struct Finished {
+pub struct ProcessResult {
     /// The exit code; `None` when a signal ended it.
     pub code: Option<i32>,
     /// Standard output.
@@ -133,7 +133,7 @@ pub struct Finished {
     pub stderr: String,
 }
 
-impl Finished {
+impl ProcessResult {
     /// Asserts the exit code, and shows all output otherwise.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
@@ -143,7 +143,7 @@ impl Finished {
 
     /// Asserts that standard error contains a text.
     #[track_caller]
-    pub fn says(self, text: &str) -> Self {
+    pub fn reports(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "{text:?} is not in\n{}", self.stderr);
         self
     }
@@ -157,7 +157,7 @@ impl Finished {
 
 /// Waits for a process and collects its output. A process that exceeds the deadline is killed and fails the
 /// test.
-pub fn finish(mut child: Child) -> Finished {
+pub fn finish(mut child: Child) -> ProcessResult {
     let (sender, receiver) = std::sync::mpsc::channel();
     let id = child.id();
     let outputs = (child.stdout.take(), child.stderr.take());
@@ -186,7 +186,7 @@ pub fn finish(mut child: Child) -> Finished {
         signal(id, rustix::process::Signal::KILL);
         panic!("the process did not end within {DEADLINE:?}");
     };
-    Finished {
+    ProcessResult {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).expect("UTF-8 on standard output"),
         stderr: String::from_utf8(output.stderr).expect("UTF-8 on standard error"),

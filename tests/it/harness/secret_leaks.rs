@@ -1,6 +1,6 @@
 //! Searches everything that a run wrote for secrets.
 
-use super::{Chaos, Finished};
+use super::{ProcessResult, Sandbox};
 
 /// Flags that make a run write every output.
 pub const EVERYTHING: [&str; 5] = [
@@ -13,13 +13,13 @@ pub const EVERYTHING: [&str; 5] = [
 
 /// Asserts that a run with [`EVERYTHING`] wrote none of these texts.
 #[track_caller]
-pub fn leaks_nothing(chaos: &Chaos, finished: &Finished, secrets: &[&str]) {
+pub fn leaks_nothing(sandbox: &Sandbox, finished: &ProcessResult, secrets: &[&str]) {
     let written = [
         ("standard output", finished.stdout.clone()),
         ("standard error", finished.stderr.clone()),
-        ("the journal", chaos.read("journal.json")),
-        ("the events", chaos.read("events.ndjson")),
-        ("the log", chaos.read("all.log")),
+        ("the journal", sandbox.read("journal.json")),
+        ("the events", sandbox.read("events.ndjson")),
+        ("the log", sandbox.read("all.log")),
     ];
     for (place, text) in written {
         assert!(!text.trim().is_empty(), "there is something to look at in {place}");

@@ -15,7 +15,7 @@ use kubectl_chaos::embedded::{
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::{Chaos, Finished, experiment, wait_until};
+use super::{ProcessResult, Sandbox, experiment, wait_until};
 
 /// The image whose containers listen on port 8080 in embedded clusters.
 pub const LISTENS: &str = "suite/listens:1";
@@ -23,7 +23,7 @@ pub const LISTENS: &str = "suite/listens:1";
 /// A cluster, a namespace for the test, and a sandbox.
 pub struct Site {
     /// The sandbox of the binary.
-    pub chaos: Chaos,
+    pub sandbox: Sandbox,
     /// The namespace.
     pub namespace: String,
     /// Whether the cluster is embedded.
@@ -90,11 +90,11 @@ impl Site {
             });
         });
         let (config, client, runtime) = receiver.recv().expect("a cluster");
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         let config = serde_json::to_string(&config).expect("a kubeconfig");
-        let config = chaos.write("kubeconfig", config).display().to_string();
+        let config = sandbox.write("kubeconfig", config).display().to_string();
         let thread = Some((end, thread));
-        let site = Self { chaos, namespace, is_embedded, config, client, runtime, thread };
+        let site = Self { sandbox, namespace, is_embedded, config, client, runtime, thread };
         site.create("/api/v1/namespaces", &object("v1", "Namespace", &site.namespace, &json!({})));
         if !is_embedded {
             // a real cluster rejects Pods until the service account exists
@@ -202,16 +202,16 @@ impl Site {
     }
 
     /// Runs a method in the namespace.
-    pub fn run(&self, method: &Value, flags: &[&str]) -> Finished {
+    pub fn run(&self, method: &Value, flags: &[&str]) -> ProcessResult {
         self.run_experiment(&experiment(method), flags)
     }
 
     /// Runs an experiment in the namespace.
-    pub fn run_experiment(&self, experiment: &Value, flags: &[&str]) -> Finished {
-        let file = self.chaos.write("experiment.json", experiment.to_string());
+    pub fn run_experiment(&self, experiment: &Value, flags: &[&str]) -> ProcessResult {
+        let file = self.sandbox.write("experiment.json", experiment.to_string());
         // the journal of an earlier run is not a result of this run
-        let _ = std::fs::remove_file(self.chaos.path("journal.json"));
-        let mut command = self.chaos.command(["run", file.to_str().unwrap()]);
+        let _ = std::fs::remove_file(self.sandbox.path("journal.json"));
+        let mut command = self.sandbox.command(["run", file.to_str().unwrap()]);
         command.args(flags).env("KUBECONFIG", &self.config);
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         super::finish(command.spawn().expect("a started process"))

@@ -13,7 +13,7 @@ use rcgen::{
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::Chaos;
+use super::Sandbox;
 use super::server::{Request, Response, read};
 
 /// Kind of a server certificate. All but the first are trusted themselves.
@@ -104,11 +104,11 @@ impl Drop for TlsServer {
 }
 
 /// A sandbox that trusts no certificate authority of the tests.
-pub fn distrustful() -> Chaos {
-    let chaos = Chaos::new();
+pub fn distrustful() -> Sandbox {
+    let sandbox = Sandbox::new();
     let (stranger, _) = authority();
-    let path = chaos.write("stranger.pem", stranger);
-    chaos.env("SSL_CERT_FILE", path.display().to_string())
+    let path = sandbox.write("stranger.pem", stranger);
+    sandbox.env("SSL_CERT_FILE", path.display().to_string())
 }
 
 /// A new certificate authority as PEM, and its signing key.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{fine, first, nowhere, run};
-use crate::harness::{Chaos, Response, Server};
+use crate::harness::{Response, Sandbox, Server};
 
 /// A proxy that responds to every request.
 fn proxy() -> Server {
@@ -14,8 +14,8 @@ fn proxy() -> Server {
 fn proxy_from_environment_is_used() {
     for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
         let proxy = proxy();
-        let chaos = Chaos::new().env(variable, proxy.url(""));
-        let probed = run(&chaos, &json!({"type": "http", "url": "http://far.example.test/p?q=1"}));
+        let sandbox = Sandbox::new().env(variable, proxy.url(""));
+        let probed = run(&sandbox, &json!({"type": "http", "url": "http://far.example.test/p?q=1"}));
         assert_eq!(probed.output()["body"], "by proxy", "{variable}: {}", probed.finished.stderr);
         let request = first(&proxy);
         assert_eq!(request.path, "http://far.example.test/p?q=1");
@@ -26,8 +26,8 @@ fn proxy_from_environment_is_used() {
 #[test]
 fn proxy_url_credentials_are_sent_to_proxy() {
     let proxy = proxy();
-    let chaos = Chaos::new().env("HTTP_PROXY", proxy.url("").replace("http://", "http://me:pass@"));
-    run(&chaos, &json!({"type": "http", "url": "http://far.example.test/"})).finished.exits(0);
+    let sandbox = Sandbox::new().env("HTTP_PROXY", proxy.url("").replace("http://", "http://me:pass@"));
+    run(&sandbox, &json!({"type": "http", "url": "http://far.example.test/"})).finished.exits(0);
     // base64 of me:pass
     assert_eq!(first(&proxy).header("proxy-authorization"), Some("Basic bWU6cGFzcw=="));
 }
@@ -35,17 +35,17 @@ fn proxy_url_credentials_are_sent_to_proxy() {
 #[test]
 fn no_proxy_hosts_bypass_proxy() {
     let (proxy, server) = (proxy(), fine());
-    let chaos = Chaos::new().env("HTTP_PROXY", proxy.url("")).env("NO_PROXY", "localhost,127.0.0.1");
-    assert_eq!(run(&chaos, &json!({"type": "http", "url": server.url("/")})).output()["body"], "fine");
+    let sandbox = Sandbox::new().env("HTTP_PROXY", proxy.url("")).env("NO_PROXY", "localhost,127.0.0.1");
+    assert_eq!(run(&sandbox, &json!({"type": "http", "url": server.url("/")})).output()["body"], "fine");
     assert_eq!(proxy.requests().len(), 0);
 }
 
 #[test]
 fn http_proxy_is_not_used_for_https() {
     let proxy = proxy();
-    let chaos = Chaos::new().env("HTTP_PROXY", proxy.url(""));
+    let sandbox = Sandbox::new().env("HTTP_PROXY", proxy.url(""));
     let url = nowhere().replace("http:", "https:");
-    let probed = run(&chaos, &json!({"type": "http", "url": url}));
+    let probed = run(&sandbox, &json!({"type": "http", "url": url}));
     assert!(probed.error().contains("Connection refused"), "{}", probed.error());
     assert_eq!(proxy.requests().len(), 0);
 }
@@ -53,8 +53,8 @@ fn http_proxy_is_not_used_for_https() {
 #[test]
 fn refused_proxy_tunnel_fails_probe() {
     let proxy = Server::start(|_| Response::new(403, "text/plain", "no"));
-    let chaos = Chaos::new().env("HTTPS_PROXY", proxy.url(""));
-    let probed = run(&chaos, &json!({"type": "http", "url": "https://far.example.test/"}));
+    let sandbox = Sandbox::new().env("HTTPS_PROXY", proxy.url(""));
+    let probed = run(&sandbox, &json!({"type": "http", "url": "https://far.example.test/"}));
     assert!(
         probed.error().contains("failed to connect to https://far.example.test/: "),
         "{}",
@@ -66,9 +66,9 @@ fn refused_proxy_tunnel_fails_probe() {
 
 #[test]
 fn unreachable_proxy_fails_probe() {
-    let chaos = Chaos::new().env("HTTP_PROXY", nowhere());
+    let sandbox = Sandbox::new().env("HTTP_PROXY", nowhere());
     let server = fine();
-    let probed = run(&chaos, &json!({"type": "http", "url": server.url("/")}));
+    let probed = run(&sandbox, &json!({"type": "http", "url": server.url("/")}));
     assert!(probed.error().contains("failed to connect to "), "{}", probed.error());
     assert_eq!(server.requests().len(), 0);
 }
@@ -82,13 +82,13 @@ const BASIC: &str = "Basic bWU6cGE1NXdvcmQ=";
 fn netrc_provides_credentials() {
     let check = |file: &str, variable: Option<&str>, keys: Value, expected: Option<&str>| {
         let server = fine();
-        let mut chaos = Chaos::new();
-        let path = chaos.write(file, NETRC);
+        let mut sandbox = Sandbox::new();
+        let path = sandbox.write(file, NETRC);
         if let Some(variable) = variable {
-            chaos = chaos.env(variable, path.display().to_string());
+            sandbox = sandbox.env(variable, path.display().to_string());
         }
         let provider = crate::harness::with(json!({"type": "http", "url": server.url("/")}), &keys);
-        run(&chaos, &provider).finished.exits(0);
+        run(&sandbox, &provider).finished.exits(0);
         assert_eq!(first(&server).header("authorization"), expected, "{file} {keys}");
     };
     check(".netrc", None, json!({}), Some(BASIC));
@@ -101,9 +101,9 @@ fn netrc_provides_credentials() {
 
 #[test]
 fn netrc_credentials_are_sent_only_to_their_host() {
-    let chaos = Chaos::new();
-    chaos.write(".netrc", NETRC.replace("127.0.0.1", "elsewhere.test"));
+    let sandbox = Sandbox::new();
+    sandbox.write(".netrc", NETRC.replace("127.0.0.1", "elsewhere.test"));
     let server = fine();
-    run(&chaos, &json!({"type": "http", "url": server.url("/")})).finished.exits(0);
+    run(&sandbox, &json!({"type": "http", "url": server.url("/")})).finished.exits(0);
     assert_eq!(first(&server).header("authorization"), None);
 }

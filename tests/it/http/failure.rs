@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{fine, get, nowhere, send};
-use crate::harness::{Chaos, Response, Server, probe, with};
+use crate::harness::{Response, Sandbox, Server, probe, with};
 
 const TOO_LONG: &str = "activity took too long to complete";
 
@@ -19,7 +19,7 @@ fn connection_refused_fails_probe() {
         format!("failed to connect to {url}: client error (Connect): tcp connect error: Connection refused");
     assert!(probed.error().contains(&text), "{}", probed.error());
     assert_eq!((&probed.entry()["status"], &probed.entry()["output"]), (&json!("failed"), &Value::Null));
-    probed.finished.exits(0).says("ERROR]   => failed: failed to connect to ");
+    probed.finished.exits(0).reports("ERROR]   => failed: failed to connect to ");
 }
 
 #[test]
@@ -28,10 +28,10 @@ fn failed_probe_does_not_stop_method() {
     let look = |url: &str| json!({"type": "probe", "name": "look", "provider": {"type": "http", "url": url}});
     let experiment =
         with(probe(&json!({})), &json!({"method": [look(&nowhere()), look(&server.url("/next"))]}));
-    let chaos = Chaos::new();
-    chaos.experiment(&experiment, [""; 0]).exits(0);
+    let sandbox = Sandbox::new();
+    sandbox.experiment(&experiment, [""; 0]).exits(0);
     assert_eq!(server.requests().len(), 1);
-    let journal = chaos.journal();
+    let journal = sandbox.journal();
     assert_eq!(
         (&journal["run"][0]["status"], &journal["run"][1]["status"]),
         (&json!("failed"), &json!("succeeded"))
@@ -197,9 +197,9 @@ fn invalid_request_aborts_run() {
             probe(&with(json!({"type": "http", "url": server.url("/")}), &keys)),
             &json!({"configuration": {"n": 5}}),
         );
-        let chaos = Chaos::new();
-        let finished = chaos.experiment(&experiment, ["--no-validation"]);
-        super::Probed { finished, journal: chaos.journal() }.aborts(text);
+        let sandbox = Sandbox::new();
+        let finished = sandbox.experiment(&experiment, ["--no-validation"]);
+        super::Probed { finished, journal: sandbox.journal() }.aborts(text);
     };
     check(json!({"headers": {"X-N": [5]}}), "X-N");
     check(json!({"headers": {"X-N": ["${n}"]}}), "X-N");
@@ -217,13 +217,13 @@ fn invalid_request_aborts_run() {
 #[test]
 fn pending_request_can_be_interrupted() {
     let server = Server::holding(|_| Response::nothing());
-    let chaos = Chaos::new();
-    chaos.write("experiment.json", probe(&json!({"type": "http", "url": server.url("/")})).to_string());
-    let child = chaos.start(["run", "experiment.json"]);
+    let sandbox = Sandbox::new();
+    sandbox.write("experiment.json", probe(&json!({"type": "http", "url": server.url("/")})).to_string());
+    let child = sandbox.start(["run", "experiment.json"]);
     crate::harness::wait_until("it asks", || !server.requests().is_empty());
     crate::harness::signal(child.id(), rustix::process::Signal::INT);
     crate::harness::finish(child).exits(130);
-    assert_eq!(chaos.journal()["status"], "interrupted");
+    assert_eq!(sandbox.journal()["status"], "interrupted");
 }
 
 #[test]
@@ -233,10 +233,10 @@ fn substituted_url_credentials_are_masked_in_errors() {
         probe(&json!({"type": "http", "url": url})),
         &json!({"secrets": {"g": {"password": "s3cret-word"}}}),
     );
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let finished =
-        chaos.experiment(&experiment, [""; 0]).exits(0).says("failed to connect to http://***@127");
-    for text in [finished.stderr, finished.stdout, chaos.read("journal.json")] {
+        sandbox.experiment(&experiment, [""; 0]).exits(0).reports("failed to connect to http://***@127");
+    for text in [finished.stderr, finished.stdout, sandbox.read("journal.json")] {
         assert!(!text.contains("s3cret-word"), "{text}");
     }
 }
@@ -244,8 +244,8 @@ fn substituted_url_credentials_are_masked_in_errors() {
 #[test]
 fn proxy_that_does_not_connect_is_named() {
     let check = |value: &str, url: &str, expected: &str| {
-        let chaos = Chaos::new().env("http_proxy", value);
-        let probed = super::run(&chaos, &json!({"type": "http", "url": url}));
+        let sandbox = Sandbox::new().env("http_proxy", value);
+        let probed = super::run(&sandbox, &json!({"type": "http", "url": url}));
         assert!(probed.error().contains(expected), "{}", probed.error());
         assert!(!probed.error().contains("s3cret"), "{}", probed.error());
     };

@@ -10,7 +10,7 @@ use kubectl_chaos::tolerance::{Evaluation, evaluate};
 use kubectl_chaos::value::Value as Output;
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, Response, Server, probe, with};
+use crate::harness::{Response, Sandbox, Server, probe, with};
 
 /// Bodies, each with whether it is JSON in which `$.ok` exists.
 fn bodies() -> Vec<(&'static str, Vec<u8>, bool)> {
@@ -182,12 +182,17 @@ async fn every_answer_is_judged_by_every_tolerance() {
 }
 
 /// A hypothesis with one probe of a server that answers well until the method ran.
-fn run(chaos: &Chaos, tolerance: &Value, provider: &Value, strategy: &str) -> crate::harness::Finished {
+fn run(
+    sandbox: &Sandbox,
+    tolerance: &Value,
+    provider: &Value,
+    strategy: &str,
+) -> crate::harness::ProcessResult {
     let hypothesis = json!({"title": "h", "probes": [
         {"type": "probe", "name": "look", "tolerance": tolerance, "provider": provider}]});
     let touch = json!([{"type": "action", "name": "act", "provider": {"type": "process", "path": "true"}}]);
     let experiment = with(probe(provider), &json!({"method": touch, "steady-state-hypothesis": hypothesis}));
-    chaos.experiment(&experiment, ["--hypothesis-strategy", strategy])
+    sandbox.experiment(&experiment, ["--hypothesis-strategy", strategy])
 }
 
 #[test]
@@ -238,7 +243,7 @@ fn answers_that_cannot_be_judged_are_findings() {
         for (strategy, code) in
             [("before-method-only", 8), ("after-method-only", 1), ("during-method-only", 1)]
         {
-            let finished = run(&Chaos::new(), &tolerance, &provider, strategy);
+            let finished = run(&Sandbox::new(), &tolerance, &provider, strategy);
             assert_eq!(finished.code, Some(code), "{name}, {strategy}: {}", finished.stderr);
             assert!(!finished.stderr.contains("an experiment needs"), "{name}: {}", finished.stderr);
         }
@@ -253,7 +258,7 @@ fn head_is_judged_by_status_and_headers() {
     let provider = json!({"type": "http", "url": server.url("/"), "method": "HEAD"});
     let header = |expected: &str| json!({"type": "jsonpath", "target": "headers", "path": "$['X-Ready']", "expect": expected});
     for (tolerance, code) in [(json!(200), 0), (header("yes"), 0), (json!(204), 8), (header("no"), 8)] {
-        let finished = run(&Chaos::new(), &tolerance, &provider, "default").exits(code);
+        let finished = run(&Sandbox::new(), &tolerance, &provider, "default").exits(code);
         assert!(!finished.stderr.contains("counts as text"), "{}", finished.stderr);
     }
 }

@@ -9,11 +9,11 @@ mod tls;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, Finished, Request, Response, Server, probe, with};
+use crate::harness::{ProcessResult, Request, Response, Sandbox, Server, probe, with};
 
 /// The result of a run with one probe.
 struct Probed {
-    finished: Finished,
+    finished: ProcessResult,
     /// The whole journal.
     journal: Value,
 }
@@ -60,20 +60,20 @@ impl Probed {
 }
 
 /// Runs an experiment with one probe in this sandbox.
-fn run(chaos: &Chaos, provider: &Value) -> Probed {
-    let finished = chaos.experiment(&probe(provider), [""; 0]);
-    let journal = chaos.journal();
+fn run(sandbox: &Sandbox, provider: &Value) -> Probed {
+    let finished = sandbox.experiment(&probe(provider), [""; 0]);
+    let journal = sandbox.journal();
     Probed { finished, journal }
 }
 
 /// Sends a probe to a URL.
 fn get(url: &str) -> Probed {
-    run(&Chaos::new(), &json!({"type": "http", "url": url}))
+    run(&Sandbox::new(), &json!({"type": "http", "url": url}))
 }
 
 /// Sends a probe to a URL with other keys of the provider.
 fn send(url: &str, keys: &Value) -> Probed {
-    run(&Chaos::new(), &with(json!({"type": "http", "url": url}), keys))
+    run(&Sandbox::new(), &with(json!({"type": "http", "url": url}), keys))
 }
 
 /// A server that returns 200 and `fine`.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{fine, first, send};
-use crate::harness::{Chaos, Request, Response, Server, probe, with};
+use crate::harness::{Request, Response, Sandbox, Server, probe, with};
 
 /// The request that a provider with these keys sends.
 fn asked(path: &str, keys: &Value) -> Request {
@@ -91,7 +91,7 @@ fn placeholders_in_provider_are_substituted() {
         &json!({"configuration": {"path": "a/b", "count": 3, "seconds": 30.5, "list": [1, {"x": null}]},
                 "secrets": {"g": {"token": "t0ken"}}}),
     );
-    Chaos::new().experiment(&experiment, [""; 0]).exits(0);
+    Sandbox::new().experiment(&experiment, [""; 0]).exits(0);
     let request = first(&server);
     assert_eq!((request.path.as_str(), request.header("x-token")), ("/a/b?q=$", Some("Bearer t0ken")));
     let body: Value = serde_json::from_str(&request.body).expect("JSON");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{get, run};
-use crate::harness::{Chaos, Response, Server, action, probe, with};
+use crate::harness::{Response, Sandbox, Server, action, probe, with};
 
 /// The output for a response with exactly these bytes.
 fn answered(text: impl Into<Vec<u8>>) -> super::Probed {
@@ -144,7 +144,7 @@ fn error_status_succeeds_with_warning() {
         let probed = get(&server.url("/"));
         assert_eq!(probed.entry()["status"], "succeeded");
         assert_eq!((&probed.output()["status"], &probed.output()["body"]), (&json!(status), &json!("no")));
-        probed.finished.exits(0).says(&format!("WARNING] {WARNING}"));
+        probed.finished.exits(0).reports(&format!("WARNING] {WARNING}"));
         assert_eq!(server.requests().len(), 1);
     }
     let server = Server::start(|_| Response::new(399, "text/plain", ""));
@@ -159,7 +159,7 @@ fn error_status_within_tolerance_causes_no_warning() {
     let hypothesis = json!({"title": "It is gone", "probes": [
         {"type": "probe", "name": "gone", "tolerance": 404, "provider": provider}]});
     let experiment = with(probe(&provider), &json!({"method": [], "steady-state-hypothesis": hypothesis}));
-    let said = Chaos::new().experiment(&experiment, [""; 0]).exits(0).stderr;
+    let said = Sandbox::new().experiment(&experiment, [""; 0]).exits(0).stderr;
     assert!(!said.contains(WARNING), "{said}");
 }
 
@@ -167,16 +167,16 @@ fn error_status_within_tolerance_causes_no_warning() {
 fn error_status_marks_action_without_effect() {
     let check = |status: u16, flags: &[&str], code: i32, state: &str| {
         let server = Server::start(move |_| Response::new(status, "text/plain", ""));
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         let provider = json!({"type": "http", "url": server.url("/"), "method": "POST"});
-        let finished = chaos.experiment(&action(&provider), flags).exits(code);
-        let journal = chaos.journal();
+        let finished = sandbox.experiment(&action(&provider), flags).exits(code);
+        let journal = sandbox.journal();
         assert_eq!(journal["run"][0]["status"], "succeeded");
         let effect = &journal["kubectl-chaos"]["activities"][0]["effect"];
         assert_eq!(effect["state"], state, "{status}");
         assert_eq!(effect["detail"], format!("answered with {status}"));
         if code == 5 {
-            finished.says(&format!("Warning: action 'act' did not take effect: answered with {status}"));
+            finished.reports(&format!("Warning: action 'act' did not take effect: answered with {status}"));
         }
     };
     check(200, &[], 0, "confirmed");
@@ -188,10 +188,10 @@ fn error_status_marks_action_without_effect() {
 
 #[test]
 fn unreachable_server_fails_action() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let provider = json!({"type": "http", "url": super::nowhere()});
-    chaos.experiment(&action(&provider), [""; 0]).exits(5);
-    let journal = chaos.journal();
+    sandbox.experiment(&action(&provider), [""; 0]).exits(5);
+    let journal = sandbox.journal();
     assert_eq!((&journal["run"][0]["status"], &journal["status"]), (&json!("failed"), &json!("completed")));
     assert_eq!(journal["kubectl-chaos"]["activities"][0]["effect"]["state"], "mismatch");
 }
@@ -211,9 +211,9 @@ fn tolerances_evaluate_response() {
             {"type": "probe", "name": "look", "tolerance": tolerance, "provider": provider}]});
         let experiment =
             with(probe(&provider), &json!({"method": [], "steady-state-hypothesis": hypothesis}));
-        let chaos = Chaos::new();
-        chaos.experiment(&experiment, [""; 0]).exits(if met { 0 } else { 8 });
-        let state = &chaos.journal()["steady_states"]["before"];
+        let sandbox = Sandbox::new();
+        sandbox.experiment(&experiment, [""; 0]).exits(if met { 0 } else { 8 });
+        let state = &sandbox.journal()["steady_states"]["before"];
         assert_eq!(state["steady_state_met"], met, "{tolerance}");
     };
     check(json!(201), true);
@@ -234,7 +234,7 @@ fn cookies_of_a_redirect_are_sent_to_its_target() {
         ("/app", Some("session=7")) => Response::new(200, "text/plain", "welcome"),
         _ => Response::new(401, "text/plain", "who?"),
     });
-    let probe = |path: &str| run(&Chaos::new(), &json!({"type": "http", "url": server.url(path)}));
+    let probe = |path: &str| run(&Sandbox::new(), &json!({"type": "http", "url": server.url(path)}));
     assert_eq!(probe("/login").output()["body"], "welcome");
     // the next request starts without cookies
     assert_eq!(probe("/app").output()["status"], 401);

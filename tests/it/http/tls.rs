@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::run;
-use crate::harness::{Chaos, NONE, Response, ServerCertificate, TlsServer, distrustful, probe, with};
+use crate::harness::{NONE, Response, Sandbox, ServerCertificate, TlsServer, distrustful, probe, with};
 
 fn server() -> TlsServer {
     TlsServer::start(|_| Response::new(200, "text/plain", "in secret"))
 }
 
-fn probed(chaos: &Chaos, server: &TlsServer, keys: &Value) -> super::Probed {
-    run(chaos, &with(json!({"type": "http", "url": server.url("/p")}), keys))
+fn probed(sandbox: &Sandbox, server: &TlsServer, keys: &Value) -> super::Probed {
+    run(sandbox, &with(json!({"type": "http", "url": server.url("/p")}), keys))
 }
 
 #[test]
@@ -36,10 +36,10 @@ fn verify_tls_false_accepts_any_certificate() {
 fn certificate_authority_from_environment_is_trusted() {
     for variable in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"] {
         let server = server();
-        let mut chaos = Chaos::new();
-        let path = chaos.write("authority.pem", server.authority());
-        chaos = chaos.env(variable, path.display().to_string());
-        let probed = probed(&chaos, &server, &json!({}));
+        let mut sandbox = Sandbox::new();
+        let path = sandbox.write("authority.pem", server.authority());
+        sandbox = sandbox.env(variable, path.display().to_string());
+        let probed = probed(&sandbox, &server, &json!({}));
         assert_eq!(probed.output()["body"], "in secret", "{variable}: {}", probed.finished.stderr);
     }
 }
@@ -47,28 +47,28 @@ fn certificate_authority_from_environment_is_trusted() {
 #[test]
 fn certificate_authority_of_activity_is_trusted() {
     let server = server();
-    let chaos = Chaos::new();
-    let path = chaos.write("authority.pem", server.authority());
-    let probed = probed(&chaos, &server, &json!({"verify_tls": path}));
+    let sandbox = Sandbox::new();
+    let path = sandbox.write("authority.pem", server.authority());
+    let probed = probed(&sandbox, &server, &json!({"verify_tls": path}));
     assert_eq!(probed.output()["body"], "in secret", "{}", probed.finished.stderr);
 }
 
 #[test]
 fn other_certificate_authority_is_not_trusted() {
     let (server, other) = (server(), server());
-    let chaos = Chaos::new();
-    let path = chaos.write("authority.pem", other.authority());
-    let probed = probed(&chaos, &server, &json!({"verify_tls": path}));
+    let sandbox = Sandbox::new();
+    let path = sandbox.write("authority.pem", other.authority());
+    let probed = probed(&sandbox, &server, &json!({"verify_tls": path}));
     assert!(probed.error().contains("invalid peer certificate: UnknownIssuer"), "{}", probed.error());
 }
 
 #[test]
 fn certificate_with_other_host_name_is_rejected() {
     let server = server();
-    let chaos = Chaos::new();
-    let path = chaos.write("authority.pem", server.authority());
+    let sandbox = Sandbox::new();
+    let path = sandbox.write("authority.pem", server.authority());
     let url = server.url("/").replace("127.0.0.1", "localhost");
-    let probed = run(&chaos, &json!({"type": "http", "url": url, "verify_tls": path}));
+    let probed = run(&sandbox, &json!({"type": "http", "url": url, "verify_tls": path}));
     assert!(probed.error().contains("not valid for name"), "{}", probed.error());
     assert_eq!(server.requests().len(), 0);
 }
@@ -77,12 +77,12 @@ fn certificate_with_other_host_name_is_rejected() {
 fn invalid_ca_bundle_is_reported() {
     let server = server();
     for content in ["", "no certificates here"] {
-        let chaos = Chaos::new();
-        let path = chaos.write("authority.pem", content);
+        let sandbox = Sandbox::new();
+        let path = sandbox.write("authority.pem", content);
         let provider = json!({"type": "http", "url": server.url("/p"), "verify_tls": path});
-        chaos.experiment(&probe(&provider), NONE).exits(3).says("authority.pem");
-        let finished = chaos.experiment(&probe(&provider), ["--no-validation"]);
-        super::Probed { finished, journal: chaos.journal() }.aborts("authority.pem");
+        sandbox.experiment(&probe(&provider), NONE).exits(3).reports("authority.pem");
+        let finished = sandbox.experiment(&probe(&provider), ["--no-validation"]);
+        super::Probed { finished, journal: sandbox.journal() }.aborts("authority.pem");
     }
 }
 
@@ -94,13 +94,13 @@ fn certificate_that_is_trusted_itself_is_accepted() {
     use ServerCertificate::{ClientOnly, Expired, OtherName, SelfSigned, SelfSignedAuthority, TrustedLeaf};
     let check = |kind: ServerCertificate, way: &str, expected: Option<&str>| {
         let server = TlsServer::start_with(kind, |_| Response::new(200, "text/plain", "in secret"));
-        let chaos = Chaos::new();
-        let path = chaos.write("trusted.pem", server.authority()).display().to_string();
-        let (chaos, keys) = match way {
-            "verify_tls" => (chaos, json!({"verify_tls": path})),
-            variable => (chaos.env(variable, path), json!({})),
+        let sandbox = Sandbox::new();
+        let path = sandbox.write("trusted.pem", server.authority()).display().to_string();
+        let (sandbox, keys) = match way {
+            "verify_tls" => (sandbox, json!({"verify_tls": path})),
+            variable => (sandbox.env(variable, path), json!({})),
         };
-        let probed = probed(&chaos, &server, &keys);
+        let probed = probed(&sandbox, &server, &keys);
         match expected {
             None => {
                 assert_eq!(

@@ -9,14 +9,14 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::harness::{Chaos, wait_until};
+use crate::harness::{Sandbox, wait_until};
 
 const LOOP: &str = "examples/service-down-not-visible-to-users";
 
 /// A shell in a copy of the example, with the plugin on its PATH and its own namespace.
 pub struct Reader {
     /// The sandbox: the example is in its directory `example`.
-    pub home: Chaos,
+    pub home: Sandbox,
     /// The namespace.
     pub namespace: String,
 }
@@ -24,7 +24,7 @@ pub struct Reader {
 impl Reader {
     pub fn new(name: &str) -> Self {
         let context = std::env::var("KUBECTL_CHAOS_TEST_CONTEXT").expect("a context to test on");
-        let home = Chaos::new();
+        let home = Sandbox::new();
         let namespace = format!("kubectl-chaos-test-{name}-{}", std::process::id());
         home.write("bin/.keep", "");
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kubectl-chaos"), home.path("bin/kubectl-chaos"))

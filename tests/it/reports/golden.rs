@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use fancy_regex::Regex;
 
-use crate::harness::Chaos;
+use crate::harness::Sandbox;
 
 /// The placeholder in journals for a text of one megabyte.
 const LONG: &str = "@1MB@";
@@ -28,12 +28,12 @@ fn journals(case: &Path, prefix: &str) -> Vec<PathBuf> {
 }
 
 /// Copies the journals of a case into a directory. Returns the command that renders them.
-fn command(case: &Path, chaos: &Chaos) -> Vec<String> {
+fn command(case: &Path, sandbox: &Sandbox) -> Vec<String> {
     let lay = |paths: Vec<PathBuf>| -> Vec<String> {
         let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
         for path in &paths {
             let text = fs::read_to_string(path).unwrap().replace(LONG, &"long ".repeat(200_000));
-            chaos.write(&name(path), text);
+            sandbox.write(&name(path), text);
         }
         paths.iter().map(name).collect()
     };
@@ -72,13 +72,13 @@ fn reports_match_golden_files() {
     assert!(cases.len() >= 12, "{cases:?}");
     let mut wrong = Vec::new();
     for case in cases {
-        let chaos = Chaos::new();
-        let words = command(&case, &chaos);
-        let told = chaos.run(&words);
+        let sandbox = Sandbox::new();
+        let words = command(&case, &sandbox);
+        let told = sandbox.run(&words);
         assert!(matches!(told.code, Some(0 | 8)), "{}: {}", case.display(), told.stderr);
-        chaos.write("report.txt", &told.stdout);
+        sandbox.write("report.txt", &told.stdout);
         for name in REPORTS {
-            let actual = chaos.read(name);
+            let actual = sandbox.read(name);
             let actual = if name == "report.html" { without_bulk(&actual) } else { actual };
             // for texts of any length
             assert!(actual.len() < 250_000, "{}: {name} has {} bytes", case.display(), actual.len());

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::golden;
 use crate::harness::{
-    Chaos, Finished, Response, Server, finish, function, is_written, kubeconfig, signal, wait_until,
+    ProcessResult, Response, Sandbox, Server, finish, function, is_written, kubeconfig, signal, wait_until,
 };
 
 /// A kind of document with a schema.
@@ -75,9 +75,9 @@ pub struct Produced {
 pub fn produce() -> Vec<Produced> {
     let mut found = Vec::new();
     for (name, experiment, arguments) in experiments() {
-        let chaos = Chaos::new();
-        chaos.write("experiment.json", experiment.to_string());
-        collect(name, &chaos, Some(&chaos.run(arguments_of(&arguments))), &mut found);
+        let sandbox = Sandbox::new();
+        sandbox.write("experiment.json", experiment.to_string());
+        collect(name, &sandbox, Some(&sandbox.run(arguments_of(&arguments))), &mut found);
     }
     for (name, sent) in [
         ("SIGINT", Signal::INT),
@@ -88,9 +88,9 @@ pub fn produce() -> Vec<Produced> {
         ("SIGUSR1", Signal::USR1),
         ("SIGUSR2", Signal::USR2),
     ] {
-        let (chaos, child) = under_way();
+        let (sandbox, child) = under_way();
         signal(child.id(), sent);
-        collect(name, &chaos, Some(&finish(child)), &mut found);
+        collect(name, &sandbox, Some(&finish(child)), &mut found);
     }
     killed(&mut found);
     refused(&mut found);
@@ -105,16 +105,16 @@ pub fn produce() -> Vec<Produced> {
         document,
     }));
     for case in golden::cases() {
-        let chaos = Chaos::new();
-        let mut arguments = golden::lay_out(&case, &chaos);
+        let sandbox = Sandbox::new();
+        let mut arguments = golden::lay_out(&case, &sandbox);
         let has = |word: &str| arguments.iter().any(|argument| argument == word);
         if (has("run") || has("validate")) && !has("-o") {
             arguments.extend(["-o", "json"].map(str::to_owned));
         }
-        let finished = chaos.run(&arguments);
+        let finished = sandbox.run(&arguments);
         // other output formats have other schemas
         let json = arguments.last().is_some_and(|last| last == "json");
-        collect(&case.display().to_string(), &chaos, json.then_some(&finished), &mut found);
+        collect(&case.display().to_string(), &sandbox, json.then_some(&finished), &mut found);
     }
     found
 }
@@ -142,8 +142,8 @@ fn on_a_cluster(found: &mut Vec<Produced>) {
             Response::json(&json!({"items": [pod]}))
         }
     });
-    let chaos = Chaos::new();
-    let config = kubeconfig(&chaos, &api.url(""), &json!({}));
+    let sandbox = Sandbox::new();
+    let config = kubeconfig(&sandbox, &api.url(""), &json!({}));
     let ask = json!({"type": "probe", "name": "ask", "provider": {"type": "http", "url": "http://web.svc/"}});
     let mut kill = function("action", "pod.actions", "terminate_pods", &json!({"label_selector": "app=web"}));
     kill["pauses"] = json!({"after": 0.6});
@@ -152,17 +152,17 @@ fn on_a_cluster(found: &mut Vec<Produced>) {
     probe["tolerance"] = json!(200);
     probe["name"] = json!("answers");
     experiment["steady-state-hypothesis"] = json!({"title": "t", "probes": [probe]});
-    chaos.write("experiment.json", experiment.to_string());
+    sandbox.write("experiment.json", experiment.to_string());
     let sampling = ["--kubeconfig", &config, "--sample=20ms", "--recovery", "5s"];
-    let finished = chaos.run(arguments_of(&sampling)).exits(0);
-    collect("on a cluster", &chaos, Some(&finished), found);
+    let finished = sandbox.run(arguments_of(&sampling)).exits(0);
+    collect("on a cluster", &sandbox, Some(&finished), found);
 }
 
 /// A machine with some problems.
 fn looked_at(found: &mut Vec<Produced>) {
-    let chaos = Chaos::new();
-    let broken = chaos.write("broken", "contexts: [");
-    let look = |arguments: &[&str]| chaos.run(["doctor", "-o", "json"].iter().chain(arguments)).json();
+    let sandbox = Sandbox::new();
+    let broken = sandbox.write("broken", "contexts: [");
+    let look = |arguments: &[&str]| sandbox.run(["doctor", "-o", "json"].iter().chain(arguments)).json();
     let one = look(&["--kubeconfig", broken.to_str().unwrap()]);
     let other = look(&["--server", "http://127.0.0.1:1"]);
     for (from, document) in [("a broken kubeconfig", one), ("no cluster", other)] {
@@ -172,13 +172,13 @@ fn looked_at(found: &mut Vec<Produced>) {
 
 /// Commands that fail before they have a result.
 fn failed(found: &mut Vec<Produced>) {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     for (arguments, code, error) in [
         (&["compare", "none.json", "none.json", "-o", "json"][..], 3, "journal.invalid"),
         (&["compare", "none.json", "-o", "json", "--fail-no", "fixed"], 2, "usage.invalid"),
         (&["validate", "e.json", "-o", "json", "--log-file", "e.json"], 2, "file.conflict"),
     ] {
-        let document = chaos.run(arguments).exits(code).json();
+        let document = sandbox.run(arguments).exits(code).json();
         assert_eq!(document["error"]["code"], error, "{arguments:?}");
         found.push(Produced { kind: Kind::Error, from: error.to_owned(), document });
     }
@@ -203,9 +203,9 @@ fn left_behind(found: &mut Vec<Produced>) {
         "/api/v1/namespaces" => Response::json(&json!({"items": [namespace]})),
         _ => Response::json(&json!({"items": [secret, other]})),
     });
-    let chaos = Chaos::new();
-    let config = kubeconfig(&chaos, &api.url(""), &json!({}));
-    let document = chaos.run(["recover", "-o", "json", "--kubeconfig", &config]).exits(0).json();
+    let sandbox = Sandbox::new();
+    let config = kubeconfig(&sandbox, &api.url(""), &json!({}));
+    let document = sandbox.run(["recover", "-o", "json", "--kubeconfig", &config]).exits(0).json();
     found.push(Produced { kind: Kind::Recover, from: "a cluster".to_owned(), document });
 }
 
@@ -227,18 +227,18 @@ fn is_derivable(from: &str, text: &str) {
 }
 
 /// Collects what a run wrote: its journals, its events and its output.
-fn collect(from: &str, chaos: &Chaos, finished: Option<&Finished>, found: &mut Vec<Produced>) {
+fn collect(from: &str, sandbox: &Sandbox, finished: Option<&ProcessResult>, found: &mut Vec<Produced>) {
     let mut add = |kind, document| found.push(Produced { kind, from: from.to_owned(), document });
-    for entry in std::fs::read_dir(chaos.path("")).unwrap() {
+    for entry in std::fs::read_dir(sandbox.path("")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        if name.starts_with("journal") && chaos.path(&name).is_file() {
-            let text = chaos.read(&name);
+        if name.starts_with("journal") && sandbox.path(&name).is_file() {
+            let text = sandbox.read(&name);
             is_derivable(from, &text);
-            add(Kind::Extension, chaos.json(&name)["kubectl-chaos"].take());
+            add(Kind::Extension, sandbox.json(&name)["kubectl-chaos"].take());
         }
     }
-    if chaos.path("events").exists() {
-        for line in chaos.read("events").lines() {
+    if sandbox.path("events").exists() {
+        for line in sandbox.read("events").lines() {
             add(Kind::Events, serde_json::from_str(line).unwrap_or_else(|e| panic!("{from}: {e}: {line}")));
         }
     }
@@ -369,46 +369,46 @@ fn experiments() -> Vec<(&'static str, Value, Vec<&'static str>)> {
 }
 
 /// Starts a run whose method waits for ever.
-fn under_way() -> (Chaos, Child) {
-    let chaos = Chaos::new();
+fn under_way() -> (Sandbox, Child) {
+    let sandbox = Sandbox::new();
     let method = json!([sh("action", "first", "true"), sh("action", "wait", "echo > begun; sleep 300")]);
     let rollbacks = json!([sh("action", "back", "true")]);
-    chaos.write("experiment.json", experiment(&method, &rollbacks).to_string());
-    let child = chaos.start(arguments_of(&[]));
-    wait_until("the method began", || is_written(&chaos.path("begun")));
-    (chaos, child)
+    sandbox.write("experiment.json", experiment(&method, &rollbacks).to_string());
+    let child = sandbox.start(arguments_of(&[]));
+    wait_until("the method began", || is_written(&sandbox.path("begun")));
+    (sandbox, child)
 }
 
 /// The unfinished journals of a killed run and of a running one.
 fn killed(found: &mut Vec<Produced>) {
-    let (chaos, child) = under_way();
+    let (sandbox, child) = under_way();
     wait_until("the end of the first action is on disk", || {
-        chaos.path("journal.json").exists() && chaos.journal()["run"][0]["status"] == "succeeded"
+        sandbox.path("journal.json").exists() && sandbox.journal()["run"][0]["status"] == "succeeded"
     });
-    let actions = || chaos.journal()["kubectl-chaos"]["activities"].as_array().map_or(0, Vec::len);
+    let actions = || sandbox.journal()["kubectl-chaos"]["activities"].as_array().map_or(0, Vec::len);
     wait_until("the second action is on disk", || actions() == 2);
-    collect("under way", &chaos, None, found);
+    collect("under way", &sandbox, None, found);
     signal(child.id(), Signal::KILL);
     assert_eq!(finish(child).code, None);
-    let journal = chaos.journal();
+    let journal = sandbox.journal();
     assert_eq!(
         (&journal["status"], &journal["kubectl-chaos"]["finished"]),
         (&json!("interrupted"), &json!(false))
     );
-    collect("killed", &chaos, None, found);
+    collect("killed", &sandbox, None, found);
 }
 
 /// Runs that do not start.
 fn refused(found: &mut Vec<Produced>) {
     let fine = without_hypothesis(&json!([])).to_string();
     let mut check = |from: &str, text: &str, arguments: &[&str]| {
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         if !text.is_empty() {
-            chaos.write("experiment.json", text);
+            sandbox.write("experiment.json", text);
         }
-        let finished = chaos.run(arguments_of(arguments));
+        let finished = sandbox.run(arguments_of(arguments));
         assert!(matches!(finished.code, Some(1..=3)), "{from}: {finished:?}");
-        collect(from, &chaos, Some(&finished), found);
+        collect(from, &sandbox, Some(&finished), found);
     };
     check("a missing file", "", &[]);
     check("broken JSON", "{\"title\": }", &[]);
@@ -418,17 +418,17 @@ fn refused(found: &mut Vec<Produced>) {
 }
 
 fn validated(found: &mut Vec<Produced>) {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let fine = without_hypothesis(&json!([sh("action", "a", "true")]));
-    chaos.write("fine.json", fine.to_string());
-    chaos.write("doubtful.json", with(fine, "method ", json!([])).to_string());
-    chaos.write("wrong.yaml", "title: [1]\nmethod:\n- type: prob\n  name: n\n  provider: {type: proces}\n");
-    chaos.write("broken.yaml", "title: [\n");
+    sandbox.write("fine.json", fine.to_string());
+    sandbox.write("doubtful.json", with(fine, "method ", json!([])).to_string());
+    sandbox.write("wrong.yaml", "title: [1]\nmethod:\n- type: prob\n  name: n\n  provider: {type: proces}\n");
+    sandbox.write("broken.yaml", "title: [\n");
     let files = ["fine.json", "doubtful.json", "wrong.yaml", "broken.yaml", "missing.json"];
     for file in files {
-        collect(file, &chaos, Some(&chaos.run(["validate", "-o", "json", file])), found);
+        collect(file, &sandbox, Some(&sandbox.run(["validate", "-o", "json", file])), found);
     }
     let all = ["validate", "-o", "json"].into_iter().chain(files);
-    collect("several files", &chaos, Some(&chaos.run(all)), found);
-    assert!(Path::new(&chaos.path("fine.json")).exists());
+    collect("several files", &sandbox, Some(&sandbox.run(all)), found);
+    assert!(Path::new(&sandbox.path("fine.json")).exists());
 }

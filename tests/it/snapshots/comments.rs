@@ -13,17 +13,17 @@ use crate::github::{Job, pull_request, shown};
 fn publish(said: &mut Transcript, github: &GitHub, job: &Job, line: &str) {
     let words = shlex::split(line).unwrap();
     let finished = job.publish(&words.iter().map(String::as_str).collect::<Vec<_>>());
-    said.record(&job.chaos, &format!("publish {line}"), &finished);
+    said.record(&job.sandbox, &format!("publish {line}"), &finished);
     for comment in github.of(US) {
         said.text(
-            &job.chaos,
+            &job.sandbox,
             &format!("comment on pull request {}", comment.pull_request),
             &shown(&comment.body),
         );
     }
-    said.text(&job.chaos, "job summary", &shown(&job.chaos.read("summary.md")));
+    said.text(&job.sandbox, "job summary", &shown(&job.sandbox.read("summary.md")));
     let outputs = job.outputs().into_iter().map(|(name, value)| format!("{name}={value}\n"));
-    said.text(&job.chaos, "outputs", &outputs.collect::<String>());
+    said.text(&job.sandbox, "outputs", &outputs.collect::<String>());
 }
 
 #[test]
@@ -33,8 +33,8 @@ fn comments_on_pull_requests_match() {
     let (held, failed, void) = (["held"; 3], ["failed"; 3], ["void"; 3]);
     let elsewhere = || {
         let job = own();
-        job.chaos.write("e.json", deviating().to_string());
-        job.chaos.write("base.json", touching().to_string());
+        job.sandbox.write("e.json", deviating().to_string());
+        job.sandbox.write("base.json", touching().to_string());
         job.with_run(&journal("a", "held", &[]))
     };
     let sampled = journal("a", "failed", &[("p", Seen { ok: 900, recovered: Some(2.5), p95: 80.0 })]);
@@ -67,7 +67,7 @@ fn successive_comments_match() {
         said.heading(heading);
         let words = shlex::split(line).unwrap();
         let finished = job.publish(&words.iter().map(String::as_str).collect::<Vec<_>>());
-        said.record(&job.chaos, &format!("publish {line}"), &finished);
+        said.record(&job.sandbox, &format!("publish {line}"), &finished);
     };
     note("the first run", job(7), "--comment-id web");
     note("another job of the same run", job(7), "--comment-id web");
@@ -124,17 +124,17 @@ fn ci_job_output_matches() {
         let job = Job::of_a_pull_request();
         let mut experiment = deviating();
         change(&mut experiment);
-        job.chaos.write("it", "");
-        job.chaos.write("e.json", serde_json::to_string_pretty(&experiment).unwrap());
-        job.chaos.write("base.json", touching().to_string());
+        job.sandbox.write("it", "");
+        job.sandbox.write("e.json", serde_json::to_string_pretty(&experiment).unwrap());
+        job.sandbox.write("base.json", touching().to_string());
         let words = shlex::split(line).unwrap();
         let finished = job.ci(&words.iter().map(String::as_str).collect::<Vec<_>>());
         said.heading(heading);
-        said.record(&job.chaos, &format!("ci {line}"), &finished);
+        said.record(&job.sandbox, &format!("ci {line}"), &finished);
         let outputs = job.outputs().into_iter().map(|(name, value)| format!("{name}={value}\n"));
-        said.text(&job.chaos, "outputs", &outputs.collect::<String>());
+        said.text(&job.sandbox, "outputs", &outputs.collect::<String>());
         let finished = job.publish(&["--comment", "never", "--experiment", "e.json"]);
-        said.record(&job.chaos, "publish --comment never --experiment e.json", &finished);
+        said.record(&job.sandbox, "publish --comment never --experiment e.json", &finished);
     };
     note("a run that deviates", &|_| {}, "--experiment e.json");
     note("a run that holds", &|e| e["method"] = json!([]), "--experiment e.json");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{check_all, stable};
-use crate::harness::Chaos;
+use crate::harness::Sandbox;
 
 /// Commands that the help hides.
 const HIDDEN: [&str; 1] = ["sample-app"];
@@ -18,30 +18,30 @@ fn listed(help: &str) -> Vec<String> {
 }
 
 /// Collects the help of a command and its subcommands.
-fn walk(chaos: &Chaos, path: &[String], found: &mut Vec<(String, String)>) {
-    let help = chaos.run(path.iter().map(String::as_str).chain(["--help"])).exits(0);
+fn walk(sandbox: &Sandbox, path: &[String], found: &mut Vec<(String, String)>) {
+    let help = sandbox.run(path.iter().map(String::as_str).chain(["--help"])).exits(0);
     assert_eq!(help.stderr, "");
-    let short = chaos.run(path.iter().map(String::as_str).chain(["-h"])).exits(0).stdout;
-    let mut text = stable(chaos, &help.stdout);
+    let short = sandbox.run(path.iter().map(String::as_str).chain(["-h"])).exits(0).stdout;
+    let mut text = stable(sandbox, &help.stdout);
     if short != help.stdout {
-        text += &format!("\n$ -h\n\n{}", stable(chaos, &short));
+        text += &format!("\n$ -h\n\n{}", stable(sandbox, &short));
     }
     let name = if path.is_empty() { "help".to_owned() } else { format!("help-{}", path.join("-")) };
     found.push((name, text));
     let hidden = if path.is_empty() { &HIDDEN[..] } else { &[] };
     let below = listed(&help.stdout).into_iter().chain(hidden.iter().map(|name| (*name).to_owned()));
     for name in below.filter(|name| name != "help") {
-        walk(chaos, &[path, &[name]].concat(), found);
+        walk(sandbox, &[path, &[name]].concat(), found);
     }
 }
 
 #[test]
 fn help_of_every_command_matches() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let mut found = Vec::new();
-    walk(&chaos, &[], &mut found);
+    walk(&sandbox, &[], &mut found);
     assert!(found.len() > 20, "{} commands", found.len());
-    found.push(("help-options-text".to_owned(), chaos.run(["options"]).exits(0).stdout));
+    found.push(("help-options-text".to_owned(), sandbox.run(["options"]).exits(0).stdout));
     check_all("help", &found);
 }
 

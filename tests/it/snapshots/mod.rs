@@ -14,7 +14,7 @@ mod reports;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
-use crate::harness::{Chaos, Finished, redact, replace};
+use crate::harness::{ProcessResult, Sandbox, redact, replace};
 
 /// Commands and their results in the form of a snapshot.
 struct Transcript {
@@ -33,29 +33,29 @@ impl Transcript {
     }
 
     /// Runs the program, and adds the command and its result. The command line is split like in a shell.
-    fn call(&mut self, chaos: &Chaos, line: &str) -> Finished {
+    fn call(&mut self, sandbox: &Sandbox, line: &str) -> ProcessResult {
         let words = shlex::split(line).unwrap_or_else(|| panic!("{line}"));
-        let finished = chaos.run(&words);
-        self.record(chaos, line, &finished);
+        let finished = sandbox.run(&words);
+        self.record(sandbox, line, &finished);
         finished
     }
 
     /// Runs several command lines.
-    fn calls(&mut self, chaos: &Chaos, lines: &[&str]) {
+    fn calls(&mut self, sandbox: &Sandbox, lines: &[&str]) {
         for line in lines {
-            self.call(chaos, line);
+            self.call(sandbox, line);
         }
     }
 
     /// Adds the result of a command.
-    fn record(&mut self, chaos: &Chaos, line: &str, finished: &Finished) {
+    fn record(&mut self, sandbox: &Sandbox, line: &str, finished: &ProcessResult) {
         let code = finished.code.map_or("none".to_owned(), |code| code.to_string());
-        let line = stable(chaos, line);
+        let line = stable(sandbox, line);
         self.text += &format!("\n$ kubectl-chaos {line}\nexit {code}\n");
         for (name, text) in [("stdout", &finished.stdout), ("stderr", &finished.stderr)] {
             assert!(!text.contains("panicked at"), "{text}");
             // the log of a run has the words of the Chaos Toolkit, which `tests/cases` contains
-            let text = stable(chaos, text);
+            let text = stable(sandbox, text);
             let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("[TIME INFO] ")).collect();
             if !lines.is_empty() {
                 self.text += &format!("-- {name}\n{}\n", lines.join("\n"));
@@ -64,8 +64,8 @@ impl Transcript {
     }
 
     /// Adds the text of a file or a message.
-    fn text(&mut self, chaos: &Chaos, name: &str, text: &str) {
-        self.text += &format!("\n-- {name}\n{}\n", stable(chaos, text).trim_end());
+    fn text(&mut self, sandbox: &Sandbox, name: &str, text: &str) {
+        self.text += &format!("\n-- {name}\n{}\n", stable(sandbox, text).trim_end());
     }
 
     /// Compares the transcript with the snapshot.
@@ -101,8 +101,8 @@ fn check_all(prefix: &str, all: &[(String, String)]) {
 }
 
 /// Replaces values that differ between runs and machines.
-fn stable(chaos: &Chaos, text: &str) -> String {
-    let folder = chaos.path("");
+fn stable(sandbox: &Sandbox, text: &str) -> String {
+    let folder = sandbox.path("");
     let folder = folder.to_str().unwrap().trim_end_matches('/');
     let version = format!(r"{}(-dirty)? \(commit [^)]*\)", env!("CARGO_PKG_VERSION").replace('.', r"\."));
     let text = text

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Transcript, check_all};
 use crate::compare::{Seen, journal, kinds, write};
-use crate::harness::Chaos;
+use crate::harness::Sandbox;
 use crate::reports::golden::without_bulk;
 
 /// The text of a page, one line per text node.
@@ -30,17 +30,18 @@ fn read(page: &str) -> String {
 fn comparisons_of_every_verdict_match() {
     let mut all = Vec::new();
     for (name, before, after) in kinds() {
-        let (chaos, mut said) = (Chaos::new(), Transcript::new());
-        let files = [write(&chaos, "before", &before).join(" "), write(&chaos, "after", &after).join(" ")];
+        let (sandbox, mut said) = (Sandbox::new(), Transcript::new());
+        let files =
+            [write(&sandbox, "before", &before).join(" "), write(&sandbox, "after", &after).join(" ")];
         let line = format!("compare --before {} --after {}", files[0], files[1]);
         let reports = "-o wide --markdown r.md --html r.html --junit r.xml";
-        said.call(&chaos, &line);
-        said.call(&chaos, &format!("{line} {reports}"));
+        said.call(&sandbox, &line);
+        said.call(&sandbox, &format!("{line} {reports}"));
         for name in ["r.md", "r.xml"] {
-            said.text(&chaos, name, &chaos.read(name));
+            said.text(&sandbox, name, &sandbox.read(name));
         }
         if ["broken", "elsewhere", "regressed"].contains(&name) {
-            said.text(&chaos, "text of r.html", &read(&chaos.read("r.html")));
+            said.text(&sandbox, "text of r.html", &read(&sandbox.read("r.html")));
         }
         all.push((format!("compare-{}", name.replace(' ', "-")), said.text));
     }
@@ -51,7 +52,7 @@ fn comparisons_of_every_verdict_match() {
 /// Verdicts that `tests/reports` does not contain.
 #[test]
 fn single_run_reports_match() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let mut said = Transcript::new();
     let of = |verdict: &str, reason: &str, change: &dyn Fn(&mut Value)| {
         let mut journal = journal("a", "held", &[]);
@@ -79,13 +80,13 @@ fn single_run_reports_match() {
         of("unfinished", "", &|j| drop(j["kubectl-chaos"].as_object_mut().unwrap().shift_remove("verdict"))),
     ];
     for (name, journal) in runs {
-        chaos.write("j.json", journal.to_string());
+        sandbox.write("j.json", journal.to_string());
         said.heading(&name);
-        said.call(&chaos, "report j.json --markdown r.md --html r.html --junit r.xml");
+        said.call(&sandbox, "report j.json --markdown r.md --html r.html --junit r.xml");
         for name in ["r.md", "r.xml"] {
-            said.text(&chaos, name, &chaos.read(name));
+            said.text(&sandbox, name, &sandbox.read(name));
         }
-        said.text(&chaos, "text of r.html", &read(&chaos.read("r.html")));
+        said.text(&sandbox, "text of r.html", &read(&sandbox.read("r.html")));
     }
     said.check("report-single-runs");
 }

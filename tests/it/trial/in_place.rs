@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Finished, Response, Server, Site, finish, kubeconfig, object, pod_spec, signal, wait_until,
+    ProcessResult, Response, Server, Site, finish, kubeconfig, object, pod_spec, signal, wait_until,
 };
 
 /// A Deployment with this number of replicas.
@@ -46,8 +46,9 @@ pub(super) fn begin(site: &Site, more: &[&str]) -> Child {
 
 /// Starts the trial with this kubeconfig.
 fn begin_with(site: &Site, config: &str, more: &[&str]) -> Child {
-    let before = site.chaos.write("before.json", list(&[deployment(1, "before"), settings("settings", "2")]));
-    let after = site.chaos.write(
+    let before =
+        site.sandbox.write("before.json", list(&[deployment(1, "before"), settings("settings", "2")]));
+    let after = site.sandbox.write(
         "after.json",
         list(&[deployment(2, "after"), settings("settings", "3"), settings("extra", "4")]),
     );
@@ -60,8 +61,8 @@ fn begin_with(site: &Site, config: &str, more: &[&str]) -> Child {
     let experiment = json!({"title": "t", "description": "d", "steady-state-hypothesis": {"title": "h", "probes": [
             {"type": "probe", "name": "runs", "tolerance": {"type": "range", "range": [0, 4]}, "provider": count}]},
         "method": [{"type": "action", "name": "kill", "provider": kill, "pauses": {"after": 1}}]});
-    let experiment = site.chaos.write("experiment.json", experiment.to_string());
-    let mut command = site.chaos.command(["trial", "--in-place", "--repeat", "1", "--output-dir", "out"]);
+    let experiment = site.sandbox.write("experiment.json", experiment.to_string());
+    let mut command = site.sandbox.command(["trial", "--in-place", "--repeat", "1", "--output-dir", "out"]);
     command.arg(experiment).arg("--before").arg(before).arg("--after").arg(after);
     command.args(["--recovery", "1s", "--ready-timeout", "3m"]).args(more);
     command.env("KUBECONFIG", config).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -87,11 +88,11 @@ fn slow(site: &Arc<Site>, time: Duration) -> (Server, Arc<AtomicBool>) {
 }
 
 /// Interrupts a trial during a change, and waits until the change is applied.
-fn cut_in_the_middle(time: Duration) -> (Arc<Site>, Finished) {
+fn cut_in_the_middle(time: Duration) -> (Arc<Site>, ProcessResult) {
     let site = Arc::new(Site::embedded());
     furnish(&site);
     let (server, asked) = slow(&site, time);
-    let through = kubeconfig(&site.chaos, &server.url(""), &json!({}));
+    let through = kubeconfig(&site.sandbox, &server.url(""), &json!({}));
     let child = begin_with(&site, &through, &["--settle", "1h", "--sample=1h", "-n", &site.namespace]);
     wait_until("a change", || asked.load(Ordering::Relaxed));
     signal(child.id(), Signal::TERM);
@@ -106,20 +107,20 @@ fn inflight_change_is_restored() {
     let (site, ended) = cut_in_the_middle(Duration::from_millis(1500));
     ended.exits(143);
     stands_again(&site);
-    assert_eq!(site.chaos.json("out/trial.json")["state"], "finished");
+    assert_eq!(site.sandbox.json("out/trial.json")["state"], "finished");
 }
 
 #[test]
 fn pending_change_is_left_to_recover() {
     let (site, ended) = cut_in_the_middle(Duration::from_secs(5));
-    ended.says("a request is still in flight and may yet be applied");
-    assert_eq!(site.chaos.json("out/trial.json")["state"], "cleanup_incomplete");
+    ended.reports("a request is still in flight and may yet be applied");
+    assert_eq!(site.sandbox.json("out/trial.json")["state"], "cleanup_incomplete");
     recover(&site, &["--yes"]).exits(0);
     stands_again(&site);
 }
 
-pub(super) fn recover(site: &Site, more: &[&str]) -> Finished {
-    let mut command = site.chaos.command(["recover"]);
+pub(super) fn recover(site: &Site, more: &[&str]) -> ProcessResult {
+    let mut command = site.sandbox.command(["recover"]);
     command.args(more).env("KUBECONFIG", &site.config).stdout(Stdio::piped()).stderr(Stdio::piped());
     finish(command.spawn().expect("a started process"))
 }
@@ -145,13 +146,13 @@ fn all_objects_are_restored(site: &Site) {
     for text in ["replaces Deployment web", "adds ConfigMap extra", "in place"] {
         assert!(ended.stderr.contains(text), "{text:?} is not in\n{}", ended.stderr);
     }
-    let record = site.chaos.json("out/trial.json");
+    let record = site.sandbox.json("out/trial.json");
     assert_eq!(
         (&record["state"], &record["in_place"]["namespace"]),
         (&json!("finished"), &json!(site.namespace))
     );
     for arm in ["before", "after"] {
-        let own = site.chaos.json(&format!("out/{arm}/journal-1.json"))["kubectl-chaos"].take();
+        let own = site.sandbox.json(&format!("out/{arm}/journal-1.json"))["kubectl-chaos"].take();
         assert_eq!(own["namespace"], site.namespace, "{own}");
         assert_eq!(own["activities"][0]["effect"]["state"], "confirmed", "{own:#}");
     }
@@ -177,7 +178,7 @@ fn recover_restores_objects_of_killed_trial(site: &Site) {
     });
     signal(child.id(), Signal::KILL);
     finish(child);
-    let trial = site.chaos.json("out/trial.json")["trial"].as_str().unwrap().to_owned();
+    let trial = site.sandbox.json("out/trial.json")["trial"].as_str().unwrap().to_owned();
     let listed = recover(site, &[&trial]).exits(2);
     assert!(listed.stdout.contains("\nSecret       kubectl-chaos-trial-"), "{}", listed.stdout);
     let listed = recover(site, &[&trial, "-o", "json"]).exits(0).json()["left"].clone();

@@ -10,27 +10,27 @@ use std::process::Child;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Chaos, Finished, finish, signal, wait_until};
+use crate::harness::{ProcessResult, Sandbox, finish, signal, wait_until};
 
 pub fn example(rest: &str) -> String {
     format!("{}/examples/service-down-not-visible-to-users/{rest}", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A short trial of an experiment on an embedded cluster.
-fn trial(chaos: &Chaos, experiment: &str, before: &str, after: &str, more: &[&str]) -> Finished {
+fn trial(sandbox: &Sandbox, experiment: &str, before: &str, after: &str, more: &[&str]) -> ProcessResult {
     let services = example("services");
     let given = ["trial", experiment, "--before", before, "--after", after, "--common", &services];
     let short = ["--embedded", "--sample=20ms", "--recovery", "300ms", "--output-dir", "out"];
-    chaos.run(given.iter().chain(&short).chain(more))
+    sandbox.run(given.iter().chain(&short).chain(more))
 }
 
 /// The example with a short fault.
-fn of_the_example(chaos: &Chaos, before: &str, after: &str, repeat: &str, more: &[&str]) -> Value {
+fn of_the_example(sandbox: &Sandbox, before: &str, after: &str, repeat: &str, more: &[&str]) -> Value {
     let probe = ["--sample-probe", "consumer-service-must-still-respond"];
     let given = ["--var", "settle_seconds:float=0.5", "--repeat", repeat];
     let more: Vec<&str> = probe.iter().chain(&given).chain(more).copied().collect();
-    trial(chaos, &example("experiment.json"), before, after, &more).exits(0);
-    chaos.json("out/comparison.json")
+    trial(sandbox, &example("experiment.json"), before, after, &more).exits(0);
+    sandbox.json("out/comparison.json")
 }
 
 fn ratios(comparison: &Value, side: &str) -> Vec<f64> {
@@ -42,8 +42,8 @@ fn ratios(comparison: &Value, side: &str) -> Vec<f64> {
 
 #[test]
 fn circuit_breaker_is_a_fix() {
-    let chaos = Chaos::new();
-    let answer = of_the_example(&chaos, &example("01-before"), &example("03-after"), "3", &[]);
+    let sandbox = Sandbox::new();
+    let answer = of_the_example(&sandbox, &example("01-before"), &example("03-after"), "3", &[]);
     assert_eq!(
         (&answer["verdict"], &answer["after"], &answer["evidence"]),
         (&json!("fixed"), &json!("holds"), &json!("repeated")),
@@ -52,10 +52,10 @@ fn circuit_breaker_is_a_fix() {
     assert!(ratios(&answer, "before").iter().all(|ratio| *ratio < 0.2), "{answer:#}");
     assert!(ratios(&answer, "after").iter().all(|ratio| *ratio > 0.9), "{answer:#}");
     assert_eq!(answer["confounders"], json!([]), "{answer:#}");
-    let record = chaos.json("out/trial.json");
+    let record = sandbox.json("out/trial.json");
     assert_eq!((&record["state"], record["namespaces"].as_array().unwrap().len()), (&json!("finished"), 6));
     for (arm, repeat) in ["before", "after"].into_iter().flat_map(|arm| [(arm, 1), (arm, 2), (arm, 3)]) {
-        let own = chaos.json(&format!("out/{arm}/journal-{repeat}.json"))["kubectl-chaos"].take();
+        let own = sandbox.json(&format!("out/{arm}/journal-{repeat}.json"))["kubectl-chaos"].take();
         let stood = &own["environment"];
         assert_eq!(
             (&stood["arm"], &stood["repeat"], &stood["nodes"]),
@@ -70,35 +70,35 @@ fn circuit_breaker_is_a_fix() {
 
 #[test]
 fn identical_arms_are_unchanged() {
-    let chaos = Chaos::new();
+    let sandbox = Sandbox::new();
     let before = example("01-before");
     let answer =
-        of_the_example(&chaos, &before, &before, "3", &["--fail-on", "fixed,broken,improved,regressed"]);
+        of_the_example(&sandbox, &before, &before, "3", &["--fail-on", "fixed,broken,improved,regressed"]);
     // it still fails, which the output shows, too
     assert_eq!((&answer["verdict"], &answer["after"]), (&json!("unchanged"), &json!("fails")), "{answer:#}");
 }
 
 #[test]
 fn ineffective_change_is_no_fix() {
-    let chaos = Chaos::new();
-    let after = chaos.path("after");
+    let sandbox = Sandbox::new();
+    let after = sandbox.path("after");
     std::fs::create_dir(&after).unwrap();
     let consumer = include_str!("../../../src/app/demo/consumer-with-an-unread-switch.yaml");
-    chaos.write("after/consumer.yaml", consumer);
+    sandbox.write("after/consumer.yaml", consumer);
     let provider = std::fs::read_to_string(example("01-before/provider-deployment.yaml")).unwrap();
-    chaos.write("after/provider.yaml", provider);
+    sandbox.write("after/provider.yaml", provider);
     let after = after.to_str().unwrap();
     let probe =
         ["--sample-probe", "consumer-service-must-still-respond", "--var", "settle_seconds:float=0.5"];
     let more = [probe.as_slice(), &["--repeat", "1"]].concat();
     // one run of each variant is too little for a conclusion
-    let ended = trial(&chaos, &example("experiment.json"), &example("01-before"), after, &more).exits(8);
+    let ended = trial(&sandbox, &example("experiment.json"), &example("01-before"), after, &more).exits(8);
     assert!(
         ended.stdout.contains("inconclusive") && ended.stdout.contains("after: fails"),
         "{}",
         ended.stdout
     );
-    let answer = chaos.json("out/comparison.json");
+    let answer = sandbox.json("out/comparison.json");
     assert_eq!((&answer["verdict"], &answer["after"]), (&json!("inconclusive"), &json!("fails")));
 }
 
@@ -112,7 +112,7 @@ pub fn kill() -> Value {
 }
 
 /// The provider with and without Pods that have this label.
-pub fn providers(chaos: &Chaos) -> [String; 2] {
+pub fn providers(sandbox: &Sandbox) -> [String; 2] {
     let without = std::fs::read_to_string(example("01-before/provider-deployment.yaml")).unwrap();
     let with = without.replace(
         "      labels: {name: my-provider-app,",
@@ -120,16 +120,16 @@ pub fn providers(chaos: &Chaos) -> [String; 2] {
     );
     assert_ne!(with, without);
     [("with.yaml", with), ("without.yaml", without)]
-        .map(|(name, text)| chaos.write(name, text).to_str().unwrap().to_owned())
+        .map(|(name, text)| sandbox.write(name, text).to_str().unwrap().to_owned())
 }
 
 #[test]
 fn fault_without_target_is_no_fix() {
-    let chaos = Chaos::new();
-    let [with, without] = providers(&chaos);
-    let experiment = chaos.write("kill.json", kill().to_string());
-    let ended = trial(&chaos, experiment.to_str().unwrap(), &with, &without, &["--repeat", "1"]).exits(8);
-    let answer = chaos.json("out/comparison.json");
+    let sandbox = Sandbox::new();
+    let [with, without] = providers(&sandbox);
+    let experiment = sandbox.write("kill.json", kill().to_string());
+    let ended = trial(&sandbox, experiment.to_str().unwrap(), &with, &without, &["--repeat", "1"]).exits(8);
+    let answer = sandbox.json("out/comparison.json");
     assert_eq!(answer["verdict"], "inconclusive", "{}", ended.stdout);
     assert_eq!(
         (&answer["after"], &answer["arms"]["after"]["void"]),
@@ -144,19 +144,19 @@ fn fault_without_target_is_no_fix() {
 #[test]
 fn experiment_outside_namespace_is_rejected_before_setup() {
     let check = |change: &dyn Fn(&mut Value), manifest: &str, code: i32, said: &[&str]| {
-        let chaos = Chaos::new();
-        let [with, without] = providers(&chaos);
+        let sandbox = Sandbox::new();
+        let [with, without] = providers(&sandbox);
         let mut experiment = kill();
         change(&mut experiment);
-        let experiment = chaos.write("kill.json", experiment.to_string());
-        let extra = chaos.write("extra.yaml", manifest);
+        let experiment = sandbox.write("kill.json", experiment.to_string());
+        let extra = sandbox.write("extra.yaml", manifest);
         let more: Vec<&str> =
             if manifest.is_empty() { vec![] } else { vec!["--after", extra.to_str().unwrap()] };
-        let ended = trial(&chaos, experiment.to_str().unwrap(), &with, &without, &more).exits(code);
+        let ended = trial(&sandbox, experiment.to_str().unwrap(), &with, &without, &more).exits(code);
         for text in said {
             assert!(ended.stderr.contains(text), "{text:?} is not in\n{}", ended.stderr);
         }
-        assert!(!chaos.path("out").exists(), "nothing was made");
+        assert!(!sandbox.path("out").exists(), "nothing was made");
     };
     let nothing = |_: &mut Value| {};
     check(
@@ -197,40 +197,40 @@ fn experiment_outside_namespace_is_rejected_before_setup() {
 
 #[test]
 fn foreign_output_folder_is_not_changed() {
-    let chaos = Chaos::new();
-    let [with, without] = providers(&chaos);
-    let experiment = chaos.write("kill.json", kill().to_string());
-    std::fs::create_dir(chaos.path("out")).unwrap();
-    chaos.write("out/mine", "precious");
-    let ended = trial(&chaos, experiment.to_str().unwrap(), &with, &without, &[]).exits(2);
+    let sandbox = Sandbox::new();
+    let [with, without] = providers(&sandbox);
+    let experiment = sandbox.write("kill.json", kill().to_string());
+    std::fs::create_dir(sandbox.path("out")).unwrap();
+    sandbox.write("out/mine", "precious");
+    let ended = trial(&sandbox, experiment.to_str().unwrap(), &with, &without, &[]).exits(2);
     assert!(
         ended.stderr.contains("is not empty and contains files that are not of a trial"),
         "{}",
         ended.stderr
     );
-    assert_eq!(chaos.read("out/mine"), "precious");
+    assert_eq!(sandbox.read("out/mine"), "precious");
 }
 
 /// An embedded cluster that runs longer than a trial.
 struct Site {
-    chaos: Chaos,
+    sandbox: Sandbox,
     server: Option<Child>,
 }
 
 impl Site {
     fn start() -> Self {
-        let chaos = Chaos::new();
-        let server = chaos.start(["embedded", "serve", "--kubeconfig", "config"]);
-        wait_until("the kubeconfig", || chaos.path("config").exists());
-        Self { chaos, server: Some(server) }
+        let sandbox = Sandbox::new();
+        let server = sandbox.start(["embedded", "serve", "--kubeconfig", "config"]);
+        wait_until("the kubeconfig", || sandbox.path("config").exists());
+        Self { sandbox, server: Some(server) }
     }
 
     /// Starts a trial that stays in its first baseline.
     fn begin(&self) -> Child {
-        let [with, _] = providers(&self.chaos);
-        let experiment = self.chaos.write("kill.json", kill().to_string());
+        let [with, _] = providers(&self.sandbox);
+        let experiment = self.sandbox.write("kill.json", kill().to_string());
         let services = example("services");
-        let child = self.chaos.start([
+        let child = self.sandbox.start([
             "trial",
             experiment.to_str().unwrap(),
             "--before",
@@ -254,11 +254,11 @@ impl Site {
     fn runs(&self) -> bool {
         ["out/before/.journal-1.json.live-a", "out/after/.journal-1.json.live-a"]
             .iter()
-            .any(|name| self.chaos.path(name).exists())
+            .any(|name| self.sandbox.path(name).exists())
     }
 
-    fn recover(&self, more: &[&str]) -> Finished {
-        self.chaos.run(["recover", "--kubeconfig", "config"].iter().chain(more))
+    fn recover(&self, more: &[&str]) -> ProcessResult {
+        self.sandbox.run(["recover", "--kubeconfig", "config"].iter().chain(more))
     }
 
     /// The output of `recover`.
@@ -281,7 +281,7 @@ fn signal_removes_deployed_objects() {
     let child = site.begin();
     signal(child.id(), Signal::INT);
     finish(child).exits(130);
-    assert_eq!(site.chaos.json("out/trial.json")["state"], "finished");
+    assert_eq!(site.sandbox.json("out/trial.json")["state"], "finished");
     assert!(site.left().is_empty(), "{}", site.left());
 }
 
@@ -291,7 +291,7 @@ fn recover_removes_leftovers_of_killed_trial() {
     let child = site.begin();
     signal(child.id(), Signal::KILL);
     assert_eq!(finish(child).code, None);
-    assert_eq!(site.chaos.json("out/trial.json")["state"], "running");
+    assert_eq!(site.sandbox.json("out/trial.json")["state"], "running");
     // without a prompt nothing is removed
     let unsaid = site.recover(&[]).exits(2);
     assert!(
@@ -299,7 +299,7 @@ fn recover_removes_leftovers_of_killed_trial() {
         "{unsaid:?}"
     );
     let other = site.recover(&["abc", "--yes"]).exits(0);
-    let name = site.chaos.json("out/trial.json")["trial"].as_str().unwrap().to_owned();
+    let name = site.sandbox.json("out/trial.json")["trial"].as_str().unwrap().to_owned();
     assert!(
         other.stdout.is_empty() && other.stderr.starts_with("no leftovers of trial abc on "),
         "{other:?}"
@@ -325,18 +325,18 @@ fn recover_reads_leftovers_from_trial_folder() {
     signal(child.id(), Signal::KILL);
     finish(child);
     // objects of another cluster are skipped
-    let mut other = site.chaos.json("out/trial.json");
+    let mut other = site.sandbox.json("out/trial.json");
     other["cluster"] = json!("https://127.0.0.1:1");
-    site.chaos.write("other/trial.json", other.to_string());
+    site.sandbox.write("other/trial.json", other.to_string());
     let refused = site.recover(&["--from", "other", "--yes"]).exits(2);
     assert!(
         refused.stderr.contains("the trial ran on https://127.0.0.1:1, but the current cluster is"),
         "{refused:?}"
     );
     // so are those of another trial
-    other["cluster"] = site.chaos.json("out/trial.json")["cluster"].clone();
+    other["cluster"] = site.sandbox.json("out/trial.json")["cluster"].clone();
     other["trial"] = json!("00000000");
-    site.chaos.write("other/trial.json", other.to_string());
+    site.sandbox.write("other/trial.json", other.to_string());
     let nothing = site.recover(&["--from", "other", "--yes"]).exits(0);
     assert!(nothing.stderr.starts_with("no leftovers of trial 00000000 on"), "{nothing:?}");
     assert!(site.left().starts_with("namespace/chaos-trial-"), "{}", site.left());
@@ -348,11 +348,11 @@ fn recover_reads_leftovers_from_trial_folder() {
 fn recover_without_leftovers_does_nothing() {
     let check = |record: Option<Value>, expected: &str| {
         // it needs no cluster: there is none
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         if let Some(record) = record {
-            chaos.write("out/trial.json", record.to_string());
+            sandbox.write("out/trial.json", record.to_string());
         }
-        let ended = chaos.run(["recover", "--from", "out", "--yes"]).exits(0);
+        let ended = sandbox.run(["recover", "--from", "out", "--yes"]).exits(0);
         assert!(ended.stdout.starts_with("nothing to do: ") && ended.stdout.contains(expected), "{ended:?}");
     };
     let record = |state: &str, embedded: bool| {
@@ -362,10 +362,10 @@ fn recover_without_leftovers_does_nothing() {
     check(None, "the directory has no trial");
     check(record("finished", false), "the trial cleaned up everything");
     check(record("running", true), "ended with its process");
-    let chaos = Chaos::new();
-    chaos.write("out/trial.json", record("running", false).unwrap().to_string().replace("0a1b2c3d", "a,b"));
-    chaos.run(["recover", "--from", "out", "--yes"]).exits(2).says("invalid trial ID 'a,b'");
-    chaos.write("out/trial.json", record("running", false).unwrap().to_string());
-    chaos.run(["recover", "--from", "out", "--yes"]).exits(4).says("no cluster configured");
-    chaos.run(["recover", "x", "--from", "out"]).exits(2);
+    let sandbox = Sandbox::new();
+    sandbox.write("out/trial.json", record("running", false).unwrap().to_string().replace("0a1b2c3d", "a,b"));
+    sandbox.run(["recover", "--from", "out", "--yes"]).exits(2).reports("invalid trial ID 'a,b'");
+    sandbox.write("out/trial.json", record("running", false).unwrap().to_string());
+    sandbox.run(["recover", "--from", "out", "--yes"]).exits(4).reports("no cluster configured");
+    sandbox.run(["recover", "x", "--from", "out"]).exits(2);
 }

@@ -154,7 +154,7 @@ fn killed(site: &Site) -> String {
     });
     signal(child.id(), Signal::KILL);
     finish(child);
-    site.chaos.json("out/trial.json")["trial"].as_str().unwrap().to_owned()
+    site.sandbox.json("out/trial.json")["trial"].as_str().unwrap().to_owned()
 }
 
 fn object_created_since_backup_is_kept(site: &Site) {
@@ -164,7 +164,7 @@ fn object_created_since_backup_is_kept(site: &Site) {
         site.create(&site.at("v1", "configmaps"), &settings(name, "theirs"));
     }
     delete(site, &site.at("apps/v1", "deployments/web"));
-    recover(site, &[&trial, "--yes"]).exits(6).says("another user created or changed the object");
+    recover(site, &[&trial, "--yes"]).exits(6).reports("another user created or changed the object");
     for name in ["settings", "extra"] {
         assert_eq!(site.read(&site.at("v1", &format!("configmaps/{name}"))).body["data"]["a"], "theirs");
         delete(site, &site.at("v1", &format!("configmaps/{name}")));
@@ -173,14 +173,14 @@ fn object_created_since_backup_is_kept(site: &Site) {
     let listed = recover(site, &[&trial, "-o", "json"]).exits(0).json();
     assert_eq!(action_of(&listed, "Deployment", "web"), "skip");
     assert_eq!(action_of(&listed, "ConfigMap", "extra"), "none");
-    recover(site, &[&trial, "--yes"]).exits(6).says("the backup Secret alone is not trusted");
+    recover(site, &[&trial, "--yes"]).exits(6).reports("the backup Secret alone is not trusted");
     assert_eq!(site.read(&site.at("apps/v1", "deployments/web")).code, 404);
     let listed = recover(site, &["--from", "out", "-o", "json"]).exits(0).json();
     assert_eq!(action_of(&listed, "Deployment", "web"), "recreate");
     // a pull request may include the directory of a job: it confirms only the selected namespace
     let in_a_job = |more: &[&str]| {
         let mut command =
-            site.chaos.command(["recover", "--from", "out", "--allow-context", "*", "-o", "json"]);
+            site.sandbox.command(["recover", "--from", "out", "--allow-context", "*", "-o", "json"]);
         command.args(more).env("KUBECONFIG", &site.config).env("GITHUB_EVENT_NAME", "push");
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         finish(child.expect("a started process")).exits(0).json()
@@ -204,8 +204,8 @@ fn modified_backup_is_not_restored(site: &Site) {
     assert_ne!(changed, text);
     let changed = json!({"data": {"backup.json": BASE64_STANDARD.encode(changed)}});
     assert_eq!(site.ask(Method::PATCH, &path, &changed).code, 200);
-    recover(site, &[&trial, "--yes"]).exits(6).says("the object carries another backup digest");
-    recover(site, &["--from", "out", "--yes"]).exits(6).says("digest differs from the one in trial.json");
+    recover(site, &[&trial, "--yes"]).exits(6).reports("the object carries another backup digest");
+    recover(site, &["--from", "out", "--yes"]).exits(6).reports("digest differs from the one in trial.json");
     let web = site.read(&site.at("apps/v1", "deployments/web")).body;
     assert_eq!(web["metadata"]["annotations"]["note"], "after");
     assert_eq!(site.ask(Method::PATCH, &path, &json!({"data": data})).code, 200);
@@ -256,7 +256,7 @@ fn failed_restore_does_not_block_cleanup(site: &Site) {
     site.create(&site.at(&version, "widgets"), &widget);
     let role = object(RIGHTS, "ClusterRole", &site.namespace, &json!({"rules": []}));
     let items = json!({"apiVersion": "v1", "kind": "List", "items": [widget, role]});
-    let common = site.chaos.write("common.json", items.to_string()).display().to_string();
+    let common = site.sandbox.write("common.json", items.to_string()).display().to_string();
     let child = begin(site, &["--settle", "1h", "--sample=1h", "--common", &common]);
     wait_until("a replaced workload", || {
         site.read(&site.at("v1", "configmaps/settings")).body["data"]["a"] != "1"
@@ -266,7 +266,7 @@ fn failed_restore_does_not_block_cleanup(site: &Site) {
     // an object of a deleted kind cannot be restored
     delete(site, &definition);
     signal(child.id(), Signal::TERM);
-    finish(child).exits(6).says("cleanup incomplete: cannot read Widget one: ");
+    finish(child).exits(6).reports("cleanup incomplete: cannot read Widget one: ");
     assert_eq!(site.read(&role).code, 404);
 }
 

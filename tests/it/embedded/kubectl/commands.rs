@@ -52,7 +52,7 @@ pub fn drive(site: &Site) -> Vec<Said> {
         &json!({"metadata": {"name": "web", "labels": {"app": "web"}},
         "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}}),
     );
-    let write = |name: &str, text: String| drop(site.chaos.write(name, text));
+    let write = |name: &str, text: String| drop(site.sandbox.write(name, text));
     write("all.json", list(&[settings("1"), service.clone(), deployment(1)]));
     write("changed.json", list(&[settings("2"), service, deployment(2)]));
     write("settings.json", settings("3").to_string());

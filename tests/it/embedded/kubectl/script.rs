@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use fancy_regex::Regex;
 use serde_json::{Value, json};
 
-use crate::harness::{Finished, Site, finish, signal, wait_until};
+use crate::harness::{ProcessResult, Site, finish, signal, wait_until};
 
 /// The part of two outputs that must be equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum Alike {
 use Alike::Whole;
 
 /// A command, the part of its output that must be equal, and the result.
-pub type Said = (String, Alike, Finished);
+pub type Said = (String, Alike, ProcessResult);
 
 /// The path of kubectl. Some installations, such as Google Cloud's, select a kubectl by the version of the
 /// server:
@@ -58,9 +58,9 @@ impl<'a> Script<'a> {
         let mut command = Command::new(&self.program);
         command
             .args(shlex::split(words).expect("words"))
-            .current_dir(self.site.chaos.path(""))
+            .current_dir(self.site.sandbox.path(""))
             .env("KUBECONFIG", &self.site.config)
-            .env("HOME", self.site.chaos.path(""))
+            .env("HOME", self.site.sandbox.path(""))
             .env("KUBECTL_EXTERNAL_DIFF", "diff -U0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -126,7 +126,7 @@ impl<'a> Script<'a> {
         // a repeated row has a change in a hidden column
         let mut lines: Vec<String> = seen.iter().map(|line| redacted(self.site, line)).collect();
         lines.dedup();
-        let told = Finished { code: Some(0), stdout: lines.join("\n"), stderr: String::new() };
+        let told = ProcessResult { code: Some(0), stdout: lines.join("\n"), stderr: String::new() };
         self.said.push((words.to_owned(), Whole, told));
     }
 }
@@ -171,8 +171,9 @@ pub fn redacted(site: &Site, text: &str) -> String {
         format!("{document:#}")
     });
     let text = read.as_deref().unwrap_or(text);
-    let text =
-        text.replace(&site.namespace, "NAMESPACE").replace(&*site.chaos.path("").to_string_lossy(), "FOLDER");
+    let text = text
+        .replace(&site.namespace, "NAMESPACE")
+        .replace(&*site.sandbox.path("").to_string_lossy(), "FOLDER");
     let rules = [
         (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "UID"),
         (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( [+-]\d{4}|Z)", "TIME"),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Transcript;
-use crate::harness::{Chaos, Request, Response, Server, experiment, function, kubeconfig, refused};
+use crate::harness::{Request, Response, Sandbox, Server, experiment, function, kubeconfig, refused};
 
 /// An experiment that counts Pods.
 fn count() -> Value {
@@ -17,18 +17,18 @@ fn kill() -> Value {
 }
 
 /// A sandbox with both experiments.
-fn folder() -> Chaos {
-    let chaos = Chaos::new();
-    chaos.write("count.json", count().to_string());
-    chaos.write("kill.json", kill().to_string());
-    chaos
+fn folder() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("count.json", count().to_string());
+    sandbox.write("kill.json", kill().to_string());
+    sandbox
 }
 
 #[test]
 fn kubeconfig_errors_match() {
     let mut said = Transcript::new();
-    let chaos = folder();
-    let config = |name: &str, content: Value| drop(chaos.write(name, content.to_string()));
+    let sandbox = folder();
+    let config = |name: &str, content: Value| drop(sandbox.write(name, content.to_string()));
     let whole = json!({"current-context": "one",
         "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}, {"name": "empty", "cluster": {}}],
         "users": [{"name": "u", "user": {}}, {"name": "file", "user": {"tokenFile": "nowhere"}},
@@ -45,9 +45,9 @@ fn kubeconfig_errors_match() {
     none.as_object_mut().unwrap().shift_remove("current-context");
     config("none", none);
     config("empty", json!({}));
-    chaos.write("broken", "contexts: [");
-    chaos.write("text", "text");
-    said.call(&chaos, "run count.json");
+    sandbox.write("broken", "contexts: [");
+    sandbox.write("text", "text");
+    said.call(&sandbox, "run count.json");
     for flags in [
         "nowhere",
         ".",
@@ -76,7 +76,7 @@ fn kubeconfig_errors_match() {
         "config --certificate-authority nowhere",
         "config --client-certificate nowhere --client-key nowhere",
     ] {
-        said.call(&chaos, &format!("run count.json --kubeconfig {flags}"));
+        said.call(&sandbox, &format!("run count.json --kubeconfig {flags}"));
     }
     said.check("errors-kubeconfig");
 }
@@ -88,11 +88,11 @@ fn against(
     line: &str,
     answer: impl Fn(&Request) -> Response + Send + Sync + 'static,
 ) {
-    let chaos = folder();
+    let sandbox = folder();
     let api = Server::start(answer);
-    let config = kubeconfig(&chaos, &api.url(""), &json!({"token": "t"}));
+    let config = kubeconfig(&sandbox, &api.url(""), &json!({"token": "t"}));
     said.heading(heading);
-    said.call(&chaos, &format!("{line} --kubeconfig {config} --effect-timeout 1s"));
+    said.call(&sandbox, &format!("{line} --kubeconfig {config} --effect-timeout 1s"));
 }
 
 /// The version that every server reports.
@@ -166,12 +166,12 @@ fn service_errors_match() {
         ("http://web.svc/", "--service-access port-forward", 200, "port"),
         ("http://web.svc/", "--service-access direct", 200, "port"),
     ] {
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         let provider = json!({"type": "http", "url": url, "timeout": 2});
         let probe = json!({"type": "probe", "name": "ask", "tolerance": 200, "provider": provider});
         let one = json!({"title": "t", "description": "d", "method": [],
             "steady-state-hypothesis": {"title": "h", "probes": [probe]}});
-        chaos.write("e.json", one.to_string());
+        sandbox.write("e.json", one.to_string());
         let api = Server::start(move |request| match request.path.as_str() {
             "/version" => version(),
             path if path.ends_with("/services/web") && code != 200 => refused(code, body, &Value::Null),
@@ -186,9 +186,9 @@ fn service_errors_match() {
             }
             _ => refused(404, "not found", &Value::Null),
         });
-        let config = kubeconfig(&chaos, &api.url(""), &json!({}));
+        let config = kubeconfig(&sandbox, &api.url(""), &json!({}));
         said.heading(&format!("{url} {flags}: {code} {body}"));
-        said.call(&chaos, format!("run e.json --kubeconfig {config} {flags}").trim_end());
+        said.call(&sandbox, format!("run e.json --kubeconfig {config} {flags}").trim_end());
     }
     said.check("errors-services");
 }

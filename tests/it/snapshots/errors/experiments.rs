@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use super::{Transcript, folder, sound};
-use crate::harness::{Chaos, Response, Server, with};
+use crate::harness::{Response, Sandbox, Server, with};
 
 /// Validates a text, and adds the errors to the transcript.
 fn file(said: &mut Transcript, name: &str, content: &[u8]) {
-    let chaos = Chaos::new();
-    chaos.write(name, content);
+    let sandbox = Sandbox::new();
+    sandbox.write(name, content);
     let shown = String::from_utf8_lossy(content);
     said.heading(&shown.trim_end().replace('\n', "\n# "));
-    said.call(&chaos, &format!("validate {name}"));
+    said.call(&sandbox, &format!("validate {name}"));
 }
 
 #[test]
@@ -60,17 +60,17 @@ fn experiment_file_errors_match() {
 
 #[test]
 fn experiment_source_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
-    let large = std::fs::File::create(chaos.path("large.json")).unwrap();
+    let (sandbox, mut said) = (folder(), Transcript::new());
+    let large = std::fs::File::create(sandbox.path("large.json")).unwrap();
     large.set_len(100 * 1024 * 1024).unwrap();
-    chaos.write("deep.json", "[".repeat(10_000) + &"]".repeat(10_000));
-    chaos.write("deep.yaml", "[".repeat(10_000));
+    sandbox.write("deep.json", "[".repeat(10_000) + &"]".repeat(10_000));
+    sandbox.write("deep.yaml", "[".repeat(10_000));
     let bomb: String = (1..12).fold("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned(), |bomb, level| {
         bomb + &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(", "))
     });
-    chaos.write("bomb.yaml", bomb);
+    sandbox.write("bomb.yaml", bomb);
     said.calls(
-        &chaos,
+        &sandbox,
         &[
             "run nowhere.json",
             "run .",
@@ -99,21 +99,21 @@ fn experiment_source_errors_match() {
         _ => Response::with(302, &[("Location", "/loop")], ""),
     });
     for path in ["/gone.json", "/broken.json", "/broken.yaml", "/nothing.json", "/page", "/loop"] {
-        said.call(&chaos, &format!("run {}", server.url(path)));
+        said.call(&sandbox, &format!("run {}", server.url(path)));
     }
     said.check("errors-experiment-sources");
 }
 
 /// Validates the valid experiment with other entries.
-fn entries(said: &mut Transcript, chaos: &Chaos, entries: &Value) {
+fn entries(said: &mut Transcript, sandbox: &Sandbox, entries: &Value) {
     said.heading(&entries.to_string());
-    chaos.write("x.json", with(sound(), entries).to_string());
-    said.call(chaos, "validate x.json");
+    sandbox.write("x.json", with(sound(), entries).to_string());
+    said.call(sandbox, "validate x.json");
 }
 
 #[test]
 fn experiment_entry_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
+    let (sandbox, mut said) = (folder(), Transcript::new());
     let control = |control: Value| json!({"controls": [control]});
     let guard = |arguments: Value| {
         json!({"controls": [{"name": "c", "provider": {"type": "python",
@@ -165,14 +165,14 @@ fn experiment_entry_errors_match() {
         guard(json!({"probes": [with(probe.clone(), &json!({"type": "action"}))]})),
         guard(json!({"probes": [with(probe.clone(), &json!({"tolerance": 0, "frequency": "often"}))]})),
     ] {
-        entries(&mut said, &chaos, &one);
+        entries(&mut said, &sandbox, &one);
     }
     said.check("errors-experiment-entries");
 }
 
 #[test]
 fn activity_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
+    let (sandbox, mut said) = (folder(), Transcript::new());
     let process = json!({"type": "process", "path": "true"});
     let of = |rest: Value| with(json!({"type": "action", "name": "a", "provider": process}), &rest);
     let provider = |provider: Value| of(json!({"provider": provider}));
@@ -228,15 +228,15 @@ fn activity_errors_match() {
         function("chaosk8s.pod.probes", "count_pods", json!({"label_selector": "a=b"})),
     ] {
         said.heading(&one.to_string());
-        chaos.write("x.json", with(sound(), &json!({"rollbacks": [one]})).to_string());
-        said.call(&chaos, "validate x.json");
+        sandbox.write("x.json", with(sound(), &json!({"rollbacks": [one]})).to_string());
+        said.call(&sandbox, "validate x.json");
     }
     said.check("errors-activities");
 }
 
 #[test]
 fn tolerance_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
+    let (sandbox, mut said) = (folder(), Transcript::new());
     let regex = |pattern: &str| json!({"type": "regex", "pattern": pattern});
     let path = |path: &str| json!({"type": "jsonpath", "path": path});
     let process =
@@ -290,22 +290,22 @@ fn tolerance_errors_match() {
         let probe = json!({"type": "probe", "name": "p", "tolerance": tolerance,
             "provider": {"type": "process", "path": "true"}});
         let hypothesis = json!({"steady-state-hypothesis": {"title": "h", "probes": [probe]}});
-        chaos.write("x.json", with(sound(), &hypothesis).to_string());
-        said.call(&chaos, "validate x.json");
+        sandbox.write("x.json", with(sound(), &hypothesis).to_string());
+        said.call(&sandbox, "validate x.json");
     }
     said.check("errors-tolerances");
 }
 
 #[test]
 fn validate_output_matches() {
-    let (chaos, mut said) = (folder(), Transcript::new());
-    chaos.write("wrong.json", json!({"title": "", "methods": [], "description": "d"}).to_string());
-    chaos.write("wrong.yaml", "title: t\ndescription: d\nmethod:\n  - type: action\n    name: a\n");
+    let (sandbox, mut said) = (folder(), Transcript::new());
+    sandbox.write("wrong.json", json!({"title": "", "methods": [], "description": "d"}).to_string());
+    sandbox.write("wrong.yaml", "title: t\ndescription: d\nmethod:\n  - type: action\n    name: a\n");
     for format in ["text", "json", "yaml"] {
-        said.call(&chaos, &format!("validate e.json wrong.json wrong.yaml -o {format}"));
+        said.call(&sandbox, &format!("validate e.json wrong.json wrong.yaml -o {format}"));
     }
     said.calls(
-        &chaos,
+        &sandbox,
         &["validate e.json", "validate -q wrong.json", "--log-format json validate wrong.json"],
     );
     said.check("validate");

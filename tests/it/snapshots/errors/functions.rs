@@ -11,10 +11,10 @@ fn function_errors_match() {
     let mut said = Transcript::new();
     let mut run = |kind: &str, module: &str, name: &str, arguments: Value| {
         let method = json!([function(kind, module, name, &arguments)]);
-        site.chaos.write("e.json", experiment(&method).to_string());
+        site.sandbox.write("e.json", experiment(&method).to_string());
         said.heading(&format!("{kind} {module}.{name} {arguments}"));
         let flags = "--no-validation --effect-timeout 1s --exit-code precise";
-        said.call(&site.chaos, &format!("run e.json {flags} --kubeconfig {}", site.config));
+        said.call(&site.sandbox, &format!("run e.json {flags} --kubeconfig {}", site.config));
     };
     let mut action = |module: &str, name: &str, arguments: Value| run("action", module, name, arguments);
     action("pod.actions", "terminate_pods", json!({}));

@@ -7,7 +7,7 @@ use crate::compare::journal;
 use crate::github::ci::{cluster, deviating, touching};
 use crate::github::mock::{Fault, GitHub, REPOSITORY, TOKEN};
 use crate::github::{Job, pull_request};
-use crate::harness::{Chaos, with};
+use crate::harness::{Sandbox, with};
 
 fn words(line: &str) -> Vec<String> {
     shlex::split(line).unwrap()
@@ -17,14 +17,14 @@ fn ci(said: &mut Transcript, job: &Job, heading: &str, line: &str) {
     let words = words(line);
     let finished = job.ci(&words.iter().map(String::as_str).collect::<Vec<_>>());
     said.heading(heading);
-    said.record(&job.chaos, &format!("ci {line}"), &finished);
+    said.record(&job.sandbox, &format!("ci {line}"), &finished);
 }
 
 fn publish(said: &mut Transcript, job: &Job, heading: &str, line: &str) {
     let words = words(line);
     let finished = job.publish(&words.iter().map(String::as_str).collect::<Vec<_>>());
     said.heading(heading);
-    said.record(&job.chaos, format!("publish {line}").trim_end(), &finished);
+    said.record(&job.sandbox, format!("publish {line}").trim_end(), &finished);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn ci_event_errors_match() {
         ("repository_dispatch", pull_request(REPOSITORY)),
     ] {
         let job = Job::new(event, &file);
-        job.chaos.write("e.json", touching().to_string());
+        job.sandbox.write("e.json", touching().to_string());
         ci(&mut said, &job, event, "--experiment e.json --allow-context '*'");
     }
     said.check("errors-ci-events");
@@ -50,8 +50,8 @@ fn ci_event_errors_match() {
 fn ci_cluster_errors_match() {
     let mut said = Transcript::new();
     let mut check = |heading: &str, job: Job, contexts: &[&str], flags: &str| {
-        let (server, config) = cluster(&job.chaos, contexts);
-        job.chaos.write("e.json", touching().to_string());
+        let (server, config) = cluster(&job.sandbox, contexts);
+        job.sandbox.write("e.json", touching().to_string());
         ci(&mut said, &job, heading, format!("--experiment e.json --kubeconfig {config} {flags}").trim_end());
         assert!(server.requests().is_empty(), "{heading}");
     };
@@ -70,19 +70,19 @@ fn ci_cluster_errors_match() {
     keys["method"][1]["provider"]["secrets"] = json!(["k8s"]);
     for secrets in [json!({"KUBERNETES_CONTEXT": "prod"}), json!({"KUBERNETES_HOST": "http://127.0.0.1:1"})] {
         let job = own();
-        let (_server, config) = cluster(&job.chaos, &["kind-ci", "prod"]);
+        let (_server, config) = cluster(&job.sandbox, &["kind-ci", "prod"]);
         let one = with(keys.clone(), &json!({"secrets": {"k8s": secrets}}));
-        job.chaos.write("e.json", one.to_string());
+        job.sandbox.write("e.json", one.to_string());
         ci(&mut said, &job, "keys of the experiment", &format!("--experiment e.json --kubeconfig {config}"));
     }
     said.heading("a job that recovers");
     let job = own();
-    let (server, config) = cluster(&job.chaos, &["production"]);
+    let (server, config) = cluster(&job.sandbox, &["production"]);
     let record = json!({"schema": "kubectl-chaos/trial/v1", "trial": "0a1b2c3d", "state": "running",
         "cluster": server.url("").trim_end_matches('/'), "context": "production"});
-    job.chaos.write("chaos-results/trial.json", record.to_string());
+    job.sandbox.write("chaos-results/trial.json", record.to_string());
     let recover = format!("recover --from chaos-results --yes --kubeconfig {config}");
-    said.call(&job.chaos, &recover);
+    said.call(&job.sandbox, &recover);
     said.check("errors-ci-clusters");
 }
 
@@ -101,14 +101,14 @@ fn ci_folder_errors_match() {
         ("other", "x", trial),
     ] {
         let job = Job::of_a_pull_request();
-        job.chaos.write("e.json", deviating().to_string());
-        job.chaos.write("m/m.yaml", "");
-        job.chaos.write(&format!("chaos-results/{file}"), content);
+        job.sandbox.write("e.json", deviating().to_string());
+        job.sandbox.write("m/m.yaml", "");
+        job.sandbox.write(&format!("chaos-results/{file}"), content);
         ci(&mut said, &job, &format!("chaos-results/{file}"), line);
     }
     let job = Job::of_a_pull_request();
-    job.chaos.write("e.json", deviating().to_string());
-    job.chaos.write("file", "");
+    job.sandbox.write("e.json", deviating().to_string());
+    job.sandbox.write("file", "");
     ci(&mut said, &job, "a file for a folder", "--experiment e.json --output-dir file");
     ci(&mut said, &job, "no experiment", "");
     ci(&mut said, &job, "a missing experiment", "--experiment nowhere.json");
@@ -188,15 +188,15 @@ fn publish_errors_match() {
     let event: Value = json!({"workflow_run": {"id": 1, "event": "pull_request", "head_sha": "abc"}});
     let job = Job::new("workflow_run", &event).with_run(&held());
     publish(&mut said, &job, "a pull request for an artifact", "--pull-request 5");
-    std::fs::remove_file(job.chaos.path("chaos-results/journal.json")).unwrap();
-    std::os::unix::fs::symlink("/etc/hostname", job.chaos.path("chaos-results/journal.json")).unwrap();
+    std::fs::remove_file(job.sandbox.path("chaos-results/journal.json")).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", job.sandbox.path("chaos-results/journal.json")).unwrap();
     publish(&mut said, &job, "a link in an artifact", "");
     let full = Job::of_a_pull_request().with_run(&held());
-    full.chaos.write("summary.md", "x".repeat(1_100_000));
+    full.sandbox.write("summary.md", "x".repeat(1_100_000));
     publish(&mut said, &full, "no room in the summary", "--comment never");
     said.heading("outside of a job");
-    let chaos = Chaos::new();
-    chaos.write("journal.json", held().to_string());
-    said.calls(&chaos, &["publish journal.json", "publish journal.json --dry-run", "publish"]);
+    let sandbox = Sandbox::new();
+    sandbox.write("journal.json", held().to_string());
+    said.calls(&sandbox, &["publish journal.json", "publish journal.json --dry-run", "publish"]);
     said.check("errors-publish");
 }

@@ -13,14 +13,14 @@ mod usage;
 use serde_json::{Value, json};
 
 use super::Transcript;
-use crate::harness::Chaos;
+use crate::harness::Sandbox;
 
 /// A sandbox with a small experiment, `e.json`, and a manifest, `m.yaml`.
-fn folder() -> Chaos {
-    let chaos = Chaos::new();
-    chaos.write("e.json", sound().to_string());
-    chaos.write("m.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n");
-    chaos
+fn folder() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("e.json", sound().to_string());
+    sandbox.write("m.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n");
+    sandbox
 }
 
 /// A valid experiment that needs no cluster.

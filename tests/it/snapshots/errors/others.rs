@@ -3,13 +3,13 @@
 use std::os::unix::fs::symlink;
 
 use super::{Transcript, folder};
-use crate::harness::{Chaos, kubeconfig};
+use crate::harness::{Sandbox, kubeconfig};
 
 #[test]
 fn completion_errors_match() {
     let mut said = Transcript::new();
-    let chaos = Chaos::new();
-    said.calls(&chaos, &["completion bash", "completion zsh", "completion fish"]);
+    let sandbox = Sandbox::new();
+    said.calls(&sandbox, &["completion bash", "completion zsh", "completion fish"]);
     for line in [
         "''",
         "--",
@@ -20,26 +20,26 @@ fn completion_errors_match() {
         "compare --fail-on ''",
         "init --fault ''",
     ] {
-        said.call(&chaos, &format!("__complete {line}"));
+        said.call(&sandbox, &format!("__complete {line}"));
     }
-    said.call(&chaos, "completion install --dir nowhere");
-    said.call(&chaos, "completion install");
-    let bin = chaos.path("bin");
+    said.call(&sandbox, "completion install --dir nowhere");
+    said.call(&sandbox, "completion install");
+    let bin = sandbox.path("bin");
     std::fs::create_dir(&bin).unwrap();
     symlink(env!("CARGO_BIN_EXE_kubectl-chaos"), bin.join("kubectl-chaos")).unwrap();
-    said.call(&chaos, "completion install --dir bin");
-    let chaos = chaos.env("PATH", bin.to_str().unwrap());
-    said.calls(&chaos, &["completion install --dir bin", "completion install"]);
-    chaos.write("bin/kubectl_complete-chaos", "mine");
-    said.call(&chaos, "completion install --dir bin");
+    said.call(&sandbox, "completion install --dir bin");
+    let sandbox = sandbox.env("PATH", bin.to_str().unwrap());
+    said.calls(&sandbox, &["completion install --dir bin", "completion install"]);
+    sandbox.write("bin/kubectl_complete-chaos", "mine");
+    said.call(&sandbox, "completion install --dir bin");
     said.check("completion");
 }
 
 #[test]
 fn list_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
+    let (sandbox, mut said) = (folder(), Transcript::new());
     said.calls(
-        &chaos,
+        &sandbox,
         &[
             "discover chaosaws",
             "discover terminate_pod",
@@ -53,7 +53,7 @@ fn list_errors_match() {
             "--version",
         ],
     );
-    let config = kubeconfig(&chaos, "http://127.0.0.1:1", &serde_json::json!({}));
-    said.call(&chaos, &format!("doctor --kubeconfig {config} --role e.json --as jane"));
+    let config = kubeconfig(&sandbox, "http://127.0.0.1:1", &serde_json::json!({}));
+    said.call(&sandbox, &format!("doctor --kubeconfig {config} --role e.json --as jane"));
     said.check("errors-lists");
 }

@@ -7,7 +7,7 @@ use crate::compare::{Seen, journal};
 
 #[test]
 fn journal_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
+    let (sandbox, mut said) = (folder(), Transcript::new());
     let fine = journal("1", "held", &[("p", Seen::FINE)]);
     let change = |change: &dyn Fn(&mut Value)| {
         let mut journal = fine.clone();
@@ -38,14 +38,14 @@ fn journal_errors_match() {
         ("text", "no JSON".to_owned()),
     ];
     for (name, text) in &files {
-        chaos.write(name, text);
+        sandbox.write(name, text);
     }
-    chaos.write("bytes", [0xff, 0xfe, 0xfd]);
+    sandbox.write("bytes", [0xff, 0xfe, 0xfd]);
     for (name, _) in &files[4..] {
-        said.call(&chaos, &format!("report {name}"));
+        said.call(&sandbox, &format!("report {name}"));
     }
     said.calls(
-        &chaos,
+        &sandbox,
         &[
             "report nowhere.json",
             "report .",
@@ -69,7 +69,7 @@ fn journal_errors_match() {
 
 #[test]
 fn implausible_journal_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
+    let (sandbox, mut said) = (folder(), Transcript::new());
     let fine = journal("1", "held", &[("p", Seen::FINE)]);
     let own = |key: &'static str, value: Value| move |j: &mut Value| j["kubectl-chaos"][key] = value.clone();
     let phase = |key: &'static str, value: Value| {
@@ -108,9 +108,9 @@ fn implausible_journal_errors_match() {
     for (name, change) in changes {
         let mut journal = fine.clone();
         change(&mut journal);
-        chaos.write("j.json", journal.to_string());
+        sandbox.write("j.json", journal.to_string());
         said.heading(name);
-        said.call(&chaos, "publish --workflow-run --comment never --dry-run j.json");
+        said.call(&sandbox, "publish --workflow-run --comment never --dry-run j.json");
     }
     said.check("errors-journals-of-artifacts");
 }

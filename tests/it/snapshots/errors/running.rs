@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Transcript, folder, sound};
-use crate::harness::{Chaos, Response, Server, replace, with};
+use crate::harness::{Response, Sandbox, Server, replace, with};
 
 fn process(path: &str, arguments: &[&str]) -> Value {
     json!({"type": "process", "path": path, "arguments": arguments})
@@ -11,14 +11,14 @@ fn process(path: &str, arguments: &[&str]) -> Value {
 
 #[test]
 fn output_file_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
-    chaos.write("j.json", "{}");
-    chaos.write("f.json", sound().to_string());
-    std::fs::create_dir(chaos.path("folder")).unwrap();
-    chaos.write("chaos-trial/x.json", sound().to_string());
-    chaos.write("chaos-trial/trial.json", "{}");
+    let (sandbox, mut said) = (folder(), Transcript::new());
+    sandbox.write("j.json", "{}");
+    sandbox.write("f.json", sound().to_string());
+    std::fs::create_dir(sandbox.path("folder")).unwrap();
+    sandbox.write("chaos-trial/x.json", sound().to_string());
+    sandbox.write("chaos-trial/trial.json", "{}");
     said.calls(
-        &chaos,
+        &sandbox,
         &[
             "run e.json --journal-path e.json",
             "run e.json --html e.json",
@@ -50,21 +50,21 @@ fn output_file_errors_match() {
 
 #[test]
 fn settings_and_variable_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
-    chaos.write("broken.yaml", "a: [");
-    chaos.write("list.yaml", "- a\n");
-    chaos.write("broken.json", "{");
-    chaos.write("lines", "no assignment\n");
-    chaos.write("bytes", [0xff, 0xfe]);
-    chaos.write("good.json", r#"{"configuration": {"other": 1}, "secrets": {"g": {"k": "v"}}}"#);
-    chaos.write(
+    let (sandbox, mut said) = (folder(), Transcript::new());
+    sandbox.write("broken.yaml", "a: [");
+    sandbox.write("list.yaml", "- a\n");
+    sandbox.write("broken.json", "{");
+    sandbox.write("lines", "no assignment\n");
+    sandbox.write("bytes", [0xff, 0xfe]);
+    sandbox.write("good.json", r#"{"configuration": {"other": 1}, "secrets": {"g": {"k": "v"}}}"#);
+    sandbox.write(
         "notify.yaml",
         "notifications: [{type: email}, {type: http}, {type: http, url: 'http://127.0.0.1:1/'}]\n",
     );
-    chaos.write("controls.yaml", "controls: [{name: c}]\n");
-    chaos.write("named.yaml", "controls: {c: {provider: {type: python, module: mine}}}\n");
+    sandbox.write("controls.yaml", "controls: [{name: c}]\n");
+    sandbox.write("named.yaml", "controls: {c: {provider: {type: python, module: mine}}}\n");
     said.calls(
-        &chaos,
+        &sandbox,
         &[
             "run e.json --settings broken.yaml",
             "run e.json --settings list.yaml",
@@ -112,24 +112,24 @@ fn vault_errors_match() {
         (json!({"vault_addr": address, "vault_role_id": "r", "vault_role_secret": "s"}), secret("gone")),
         (json!({"vault_addr": address, "vault_sa_role": "r"}), secret("gone")),
     ] {
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         said.heading(&format!("{configuration} {secrets}").replace(&address, "VAULT"));
         let one = with(sound(), &json!({"configuration": configuration, "secrets": secrets}));
-        chaos.write("e.json", one.to_string());
-        said.call(&chaos, "run e.json");
+        sandbox.write("e.json", one.to_string());
+        said.call(&sandbox, "run e.json");
     }
     said.check("errors-vault");
 }
 
 #[test]
 fn sampling_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
+    let (sandbox, mut said) = (folder(), Transcript::new());
     let probe = |name: &str, provider: Value| json!({"type": "probe", "name": name, "tolerance": 0, "provider": provider});
     let hypothesis = |probes: Value| json!({"steady-state-hypothesis": {"title": "h", "probes": probes}});
     let one = hypothesis(json!([probe("p", process("true", &[])), probe("q", process("true", &[]))]));
-    chaos.write("p.json", with(sound(), &one).to_string());
+    sandbox.write("p.json", with(sound(), &one).to_string());
     said.calls(
-        &chaos,
+        &sandbox,
         &[
             "run e.json --sample",
             "run p.json --sample",
@@ -139,8 +139,8 @@ fn sampling_errors_match() {
         ],
     );
     let never = hypothesis(json!([probe("p", process("false", &[]))]));
-    chaos.write("never.json", with(sound(), &never).to_string());
-    said.call(&chaos, "run never.json --sample=20ms --sample-probe p --settle 300ms --recovery 300ms");
+    sandbox.write("never.json", with(sound(), &never).to_string());
+    said.call(&sandbox, "run never.json --sample=20ms --sample-probe p --settle 300ms --recovery 300ms");
     // the number of samples depends on the machine
     let counts = [
         (r"\d+ of \d+ ok", "N of N ok"),
@@ -241,10 +241,10 @@ fn run_errors_match() {
             method(with(action(process("true", &[])), &json!({"pauses": null}))),
         ),
     ] {
-        let chaos = Chaos::new();
-        chaos.write("e.json", with(sound(), &entries).to_string());
+        let sandbox = Sandbox::new();
+        sandbox.write("e.json", with(sound(), &entries).to_string());
         said.heading(name);
-        said.call(&chaos, format!("run e.json {line}").trim_end());
+        said.call(&sandbox, format!("run e.json {line}").trim_end());
     }
     said.check("errors-runs");
 }
@@ -267,10 +267,10 @@ fn safeguard_errors_match() {
         ),
         ("cannot be judged", guard("true", json!({"tolerance": path}))),
     ] {
-        let chaos = Chaos::new();
-        chaos.write("e.json", with(sound(), &entries).to_string());
+        let sandbox = Sandbox::new();
+        sandbox.write("e.json", with(sound(), &entries).to_string());
         said.heading(name);
-        said.call(&chaos, "run e.json");
+        said.call(&sandbox, "run e.json");
     }
     said.check("errors-safeguards");
 }

@@ -3,24 +3,24 @@
 use serde_json::{Value, json};
 
 use super::{Transcript, folder, sound};
-use crate::harness::{Chaos, Site, kubeconfig, object, pod_spec};
+use crate::harness::{Sandbox, Site, kubeconfig, object, pod_spec};
 use crate::trial::{kill, providers};
 
 #[test]
 fn trial_start_errors_match() {
     let mut said = Transcript::new();
     let mut check = |heading: &str, change: &dyn Fn(&mut Value), manifest: &str, flags: &str| {
-        let chaos = Chaos::new();
-        providers(&chaos);
+        let sandbox = Sandbox::new();
+        providers(&sandbox);
         let mut experiment = kill();
         change(&mut experiment);
-        chaos.write("kill.json", experiment.to_string());
-        chaos.write("extra.yaml", manifest);
+        sandbox.write("kill.json", experiment.to_string());
+        sandbox.write("extra.yaml", manifest);
         let extra = if manifest.is_empty() { "" } else { "--after extra.yaml " };
         let given = "trial kill.json --before with.yaml --after without.yaml";
         said.heading(heading);
-        said.call(&chaos, format!("{given} --embedded {extra}{flags}").trim_end());
-        assert!(!chaos.path("chaos-trial").exists(), "{heading}");
+        said.call(&sandbox, format!("{given} --embedded {extra}{flags}").trim_end());
+        assert!(!sandbox.path("chaos-trial").exists(), "{heading}");
     };
     let nothing = |_: &mut Value| {};
     let argument = |name: &'static str, value: Value| {
@@ -71,15 +71,15 @@ fn trial_start_errors_match() {
 
 #[test]
 fn trial_folder_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
-    providers(&chaos);
-    chaos.write("kill.json", kill().to_string());
-    chaos.write("out/mine", "precious");
-    chaos.write("empty/.keep", "");
-    chaos.write("experiments/e.json", sound().to_string());
+    let (sandbox, mut said) = (folder(), Transcript::new());
+    providers(&sandbox);
+    sandbox.write("kill.json", kill().to_string());
+    sandbox.write("out/mine", "precious");
+    sandbox.write("empty/.keep", "");
+    sandbox.write("experiments/e.json", sound().to_string());
     let given = "trial kill.json --embedded --after without.yaml";
     said.calls(
-        &chaos,
+        &sandbox,
         &[
             &format!("{given} --before with.yaml --output-dir out"),
             &format!("{given} --before with.yaml --output-dir m.yaml"),
@@ -99,12 +99,12 @@ fn recover_errors_match() {
     let mut said = Transcript::new();
     let record = |state: &str, embedded: bool| json!({"trial": "0a1b2c3d", "cluster": "https://h", "context": "kind-a", "embedded": embedded, "state": state});
     let mut check = |heading: &str, record: Option<String>, line: &str| {
-        let chaos = Chaos::new();
+        let sandbox = Sandbox::new();
         if let Some(record) = record {
-            chaos.write("out/trial.json", record);
+            sandbox.write("out/trial.json", record);
         }
         said.heading(heading);
-        said.call(&chaos, line);
+        said.call(&sandbox, line);
     };
     let from = "recover --from out --yes";
     check("no folder", None, from);
@@ -119,28 +119,31 @@ fn recover_errors_match() {
     let site = Site::embedded();
     said.heading("a cluster without trials");
     let recover = format!("recover --kubeconfig {}", site.config);
-    said.calls(&site.chaos, &[&recover, &format!("{recover} 0a1b2c3d --yes"), &format!("{recover} -o json")]);
+    said.calls(
+        &site.sandbox,
+        &[&recover, &format!("{recover} 0a1b2c3d --yes"), &format!("{recover} -o json")],
+    );
     said.heading("a folder of another cluster");
-    site.chaos.write("out/trial.json", record("running", false).to_string());
-    said.call(&site.chaos, &format!("{recover} --from out --yes"));
+    site.sandbox.write("out/trial.json", record("running", false).to_string());
+    said.call(&site.sandbox, &format!("{recover} --from out --yes"));
     said.heading("a Namespace and a Secret that no trial made");
     let labels = json!({"metadata": {"name": "mine", "labels": {"kubectl-chaos/trial": "0a1b2c3d"}}});
     site.create("/api/v1/namespaces", &object("v1", "Namespace", "mine", &labels));
     let mut labels = labels.clone();
     labels["metadata"]["name"] = json!("secret");
     site.create(&site.at("v1", "secrets"), &object("v1", "Secret", "secret", &labels));
-    said.call(&site.chaos, &recover);
-    said.call(&site.chaos, &format!("{recover} --yes"));
-    said.call(&site.chaos, &format!("{recover} other --yes"));
+    said.call(&site.sandbox, &recover);
+    said.call(&site.sandbox, &format!("{recover} --yes"));
+    said.call(&site.sandbox, &format!("{recover} other --yes"));
     said.check("errors-recover");
 }
 
 #[test]
 fn init_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
-    chaos.write("mine.json", "precious");
-    chaos.write("service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: other}\nspec: {}\n");
-    chaos.write("broken.yaml", "a: [");
+    let (sandbox, mut said) = (folder(), Transcript::new());
+    sandbox.write("mine.json", "precious");
+    sandbox.write("service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: other}\nspec: {}\n");
+    sandbox.write("broken.yaml", "a: [");
     let url = "init --url http://x/";
     let kill = "init --url http://x/ --fault kill-pods -l a=b";
     let more = [
@@ -178,7 +181,7 @@ fn init_errors_match() {
         format!("{kill} --output -"),
         kill.to_owned(),
     ];
-    said.calls(&chaos, &more.iter().map(String::as_str).collect::<Vec<_>>());
+    said.calls(&sandbox, &more.iter().map(String::as_str).collect::<Vec<_>>());
     let site = Site::embedded();
     let spec = json!({"spec": {"replicas": 0, "selector": {"matchLabels": {"app": "web"}},
         "template": {"metadata": {"labels": {"app": "web"}}, "spec": pod_spec("suite/inert:1")}}});
@@ -186,20 +189,20 @@ fn init_errors_match() {
     for flags in
         ["scale-to-zero --target web", "scale-to-zero --target other", "delete-service --target other"]
     {
-        said.call(&site.chaos, &format!("{url} --fault {flags} --kubeconfig {}", site.config));
+        said.call(&site.sandbox, &format!("{url} --fault {flags} --kubeconfig {}", site.config));
     }
     said.check("errors-init");
 }
 
 #[test]
 fn embedded_and_demo_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
-    chaos.write("there", "");
-    chaos.write("broken.yaml", "a: [");
-    chaos.write("odd.yaml", "apiVersion: x/v1\nkind: Y\nmetadata: {name: y}\n");
-    let config = kubeconfig(&chaos, "http://127.0.0.1:1", &json!({}));
+    let (sandbox, mut said) = (folder(), Transcript::new());
+    sandbox.write("there", "");
+    sandbox.write("broken.yaml", "a: [");
+    sandbox.write("odd.yaml", "apiVersion: x/v1\nkind: Y\nmetadata: {name: y}\n");
+    let config = kubeconfig(&sandbox, "http://127.0.0.1:1", &json!({}));
     said.calls(
-        &chaos,
+        &sandbox,
         &[
             "embedded serve --kubeconfig there",
             "embedded serve --kubeconfig nowhere/config",
@@ -212,7 +215,7 @@ fn embedded_and_demo_errors_match() {
             "run e.json --embedded --seed 1",
         ],
     );
-    chaos.write("chaos-demo/mine", "precious");
-    said.call(&chaos, "demo");
+    sandbox.write("chaos-demo/mine", "precious");
+    said.call(&sandbox, "demo");
     said.check("errors-embedded");
 }

@@ -4,9 +4,9 @@ use super::{Transcript, folder};
 
 #[test]
 fn global_flag_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
+    let (sandbox, mut said) = (folder(), Transcript::new());
     said.calls(
-        &chaos,
+        &sandbox,
         &[
             "",
             "--nonsense",
@@ -44,9 +44,9 @@ fn global_flag_errors_match() {
 
 #[test]
 fn run_and_validate_flag_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
+    let (sandbox, mut said) = (folder(), Transcript::new());
     said.calls(
-        &chaos,
+        &sandbox,
         &[
             "run",
             "run e.json --nonsense",
@@ -91,9 +91,9 @@ fn run_and_validate_flag_errors_match() {
 
 #[test]
 fn trial_ci_and_recover_flag_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
+    let (sandbox, mut said) = (folder(), Transcript::new());
     said.calls(
-        &chaos,
+        &sandbox,
         &[
             "trial",
             "trial e.json",
@@ -138,9 +138,9 @@ fn trial_ci_and_recover_flag_errors_match() {
 
 #[test]
 fn other_command_flag_errors_match() {
-    let (chaos, mut said) = (folder(), Transcript::new());
+    let (sandbox, mut said) = (folder(), Transcript::new());
     said.calls(
-        &chaos,
+        &sandbox,
         &[
             "compare",
             "compare a.json",
@@ -207,9 +207,9 @@ fn ci_input_errors_match() {
         ("publish", "PULL_REQUEST", "none"),
         ("recover", "OUTPUT_DIR", "a\nb"),
     ] {
-        let chaos = folder().env(&format!("KUBECTL_CHAOS_INPUT_{name}"), value);
+        let sandbox = folder().env(&format!("KUBECTL_CHAOS_INPUT_{name}"), value);
         said.heading(&format!("KUBECTL_CHAOS_INPUT_{name}={value:?}"));
-        said.call(&chaos, command);
+        said.call(&sandbox, command);
     }
     said.check("errors-usage-inputs");
 }
