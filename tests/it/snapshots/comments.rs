@@ -7,7 +7,7 @@ use crate::compare::{Seen, journal};
 use crate::github::artifacts::workflow_run;
 use crate::github::ci::{deviating, touching};
 use crate::github::mock::{GitHub, REPOSITORY, US};
-use crate::github::{Job, pull_request, shown};
+use crate::github::{Job, pull_request};
 
 /// Publishes the results of a job, and adds everything that GitHub shows.
 fn publish(said: &mut Transcript, github: &GitHub, job: &Job, line: &str) {
@@ -15,13 +15,9 @@ fn publish(said: &mut Transcript, github: &GitHub, job: &Job, line: &str) {
     let finished = job.publish(&words.iter().map(String::as_str).collect::<Vec<_>>());
     said.record(&job.sandbox, &format!("publish {line}"), &finished);
     for comment in github.of(US) {
-        said.text(
-            &job.sandbox,
-            &format!("comment on pull request {}", comment.pull_request),
-            &shown(&comment.body),
-        );
+        said.text(&job.sandbox, &format!("comment on pull request {}", comment.pull_request), &comment.body);
     }
-    said.text(&job.sandbox, "job summary", &shown(&job.sandbox.read("summary.md")));
+    said.text(&job.sandbox, "job summary", &job.sandbox.read("summary.md"));
     let outputs = job.outputs().into_iter().map(|(name, value)| format!("{name}={value}\n"));
     said.text(&job.sandbox, "outputs", &outputs.collect::<String>());
 }

@@ -33,7 +33,6 @@ fn kubeconfig_errors_match() {
         "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}, {"name": "empty", "cluster": {}}],
         "users": [{"name": "u", "user": {}}, {"name": "file", "user": {"tokenFile": "nowhere"}},
             {"name": "cert", "user": {"client-certificate": "nowhere", "client-key": "nowhere"}},
-            {"name": "data", "user": {"client-certificate-data": "!", "client-key-data": "!"}},
             {"name": "exec", "user": {"exec": {"apiVersion": "client.authentication.k8s.io/v1",
                 "command": "nothing-of-this-name", "interactiveMode": "Never"}}},
             {"name": "provider", "user": {"auth-provider": {"name": "gcp"}}}],
@@ -41,6 +40,10 @@ fn kubeconfig_errors_match() {
             {"name": "lost", "context": {"cluster": "none", "user": "u"}},
             {"name": "other", "context": {"cluster": "c", "user": "none"}}]});
     config("config", whole.clone());
+    // one invalid value makes a whole file invalid, as for kubectl
+    let mut data = whole.clone();
+    data["users"][0]["user"] = json!({"client-certificate-data": "!", "client-key-data": "!"});
+    config("data", data);
     let mut none = whole.clone();
     none.as_object_mut().unwrap().shift_remove("current-context");
     config("none", none);
@@ -64,7 +67,7 @@ fn kubeconfig_errors_match() {
         "config --user two",
         "config --user file",
         "config --user cert",
-        "config --user data",
+        "data",
         "config --user exec",
         "config --user provider",
         "config --as-group dev",
