@@ -215,7 +215,7 @@ fn accept(headers: &HeaderMap) -> Result<Response<ApiBody>, ApiStatus> {
 /// Parses the list of ports: `80,443`.
 fn parse_ports(text: &str) -> Result<Vec<u16>, ApiStatus> {
     let invalid = || ApiStatus::bad_request(format!("query parameter \"ports\" is invalid: \"{text}\""));
-    let port = |text: &str| text.parse().ok().filter(|port| *port > 0).ok_or_else(invalid);
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(invalid);
     let ports: Vec<u16> = text.split(',').map(port).collect::<Result<_, _>>()?;
     if ports.len() > MAX_PORTS { Err(invalid()) } else { Ok(ports) }
 }
