@@ -193,6 +193,9 @@ impl Engine {
             },
         };
         let is_unmet = verdict.as_ref().is_some_and(|verdict| !verdict.met);
+        if verdict.as_ref().is_none_or(|verdict| !verdict.met) {
+            self.state.lock().method_unmet = true;
+        }
         self.emit(&RunEvent::MethodToleranceChecked { id, name, verdict });
         if is_unmet {
             self.note_standard_error(&finished);

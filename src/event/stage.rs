@@ -89,6 +89,8 @@ pub struct RunState {
     pub status: Option<RunStatus>,
     /// Whether the hypothesis was not met after the method.
     pub deviated: bool,
+    /// Whether a judged probe of the method failed, or did not meet its tolerance.
+    pub method_unmet: bool,
     /// Whether the hypothesis was met before the method, if checked.
     pub baseline_met: Option<bool>,
 }
@@ -170,7 +172,7 @@ pub fn plays_rollbacks(strategy: &RollbackStrategy, state: RunState, interrupt: 
     match strategy {
         RollbackStrategy::Always => true,
         RollbackStrategy::Never | RollbackStrategy::Unknown(_) => false,
-        RollbackStrategy::Deviated => state.deviated,
+        RollbackStrategy::Deviated => state.deviated || state.method_unmet,
         RollbackStrategy::Default => {
             !matches!(state.status, Some(RunStatus::Failed | RunStatus::Interrupted))
         }
@@ -417,7 +419,8 @@ mod tests {
                                             rollbacks: rollbacks.clone(),
                                             declared_rollbacks: 1,
                                         };
-                                        let state = RunState { status, deviated, baseline_met };
+                                        let state =
+                                            RunState { status, deviated, baseline_met, method_unmet: false };
                                         let next = next_stage(done, &plan, state, interrupt.as_ref());
                                         seen += 1;
                                         // forward only

@@ -21,6 +21,18 @@ fn experiment(method: &Value) -> Value {
 }
 
 #[test]
+fn deviated_strategy_rolls_back_after_unmet_tolerance_in_the_method() {
+    let check = |expected: i64, code: i32, rolled_back: bool| {
+        let sandbox = Sandbox::new();
+        let probe = shell("p", "exit 3", &json!(expected));
+        sandbox.experiment(&experiment(&json!([probe])), ["--rollback-strategy=deviated"]).exits(code);
+        assert_eq!(sandbox.path("undone").exists(), rolled_back, "{expected}");
+    };
+    check(0, 1, true);
+    check(3, 0, false);
+}
+
+#[test]
 fn unmet_tolerance_in_the_method_deviates() {
     let check = |probe: Value, code: i32, met: Option<bool>| {
         let sandbox = Sandbox::new();

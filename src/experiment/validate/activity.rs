@@ -193,16 +193,20 @@ impl Validator<'_> {
     /// Warns about keys of the format that have no effect at this place.
     fn warn_without_effect(&mut self, node: &SpannedValue, at: &str, place: ActivityPosition) {
         // with `--strict=false` only the steady state is judged, as in the Chaos Toolkit
-        let is_judged = place == ActivityPosition::Method
-            && self.rules.strict()
-            && node.get("type").and_then(SpannedValue::as_text) == Some("probe");
+        let is_probe = node.get("type").and_then(SpannedValue::as_text) == Some("probe");
+        let is_judged = place == ActivityPosition::Method && self.rules.strict() && is_probe;
         let hint = match place {
             ActivityPosition::Method | ActivityPosition::Rollbacks
                 if !is_judged && node.get("tolerance").is_some_and(|t| !t.is_null()) =>
             {
+                let is_lenient = place == ActivityPosition::Method && is_probe;
                 Some((
                     "tolerance",
-                    "tolerances apply to probes of the steady-state-hypothesis and of the method",
+                    if is_lenient {
+                        "with --strict=false only probes of the steady-state-hypothesis are judged"
+                    } else {
+                        "tolerances apply to probes of the steady-state-hypothesis and of the method"
+                    },
                 ))
             }
             ActivityPosition::Hypothesis if node.get("background").is_some_and(SpannedValue::is_truthy) => {
