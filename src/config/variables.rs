@@ -50,8 +50,7 @@ fn read_file(
     let text = document::decode(&file.bytes, &file.path)?;
     let extension = Path::new(&file.path).extension().map(|e| e.to_string_lossy().to_lowercase());
     let root = match extension.as_deref() {
-        // an empty JSON file is cut off
-        extension if text.trim().is_empty() && extension != Some("json") => return Ok(Vec::new()),
+        _ if text.trim().is_empty() => return Ok(Vec::new()),
         Some("json") => json::read(text, &file.path)?.root,
         Some("yaml" | "yml") => yaml::read(text, &file.path)?.root,
         _ => return read_lines(text, &file.path, environment).map(|()| Vec::new()),
