@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 
 use crate::config::ProcessEnv;
+use crate::provider::is_runnable;
 
 /// Time limit for a program to print its version.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,18 +42,6 @@ fn extensions() -> impl Iterator<Item = &'static str> {
 /// Returns the name of a program without its extension; `None` for other files.
 pub(crate) fn program_name(file: &str) -> Option<&str> {
     extensions().find_map(|extension| file.strip_suffix(extension))
-}
-
-/// Returns whether a file can be executed.
-#[cfg(unix)]
-pub(crate) fn is_runnable(path: &Path) -> bool {
-    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
-}
-
-/// Returns whether a file can be executed.
-#[cfg(not(unix))]
-pub(crate) fn is_runnable(path: &Path) -> bool {
-    path.is_file()
 }
 
 /// Returns whether files can be created in a directory.

@@ -11,12 +11,12 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 pub(super) fn find(name: &str, environment: &ProcessEnv) -> Option<PathBuf> {
     let path = Path::new(name);
     if path.components().count() > 1 || name.contains(std::path::MAIN_SEPARATOR) {
-        return runnable(path).then(|| path.to_owned());
+        return is_runnable(path).then(|| path.to_owned());
     }
     let places = environment.get("PATH").unwrap_or_else(|| DEFAULT_PATH.to_owned());
     std::env::split_paths(&places)
         .flat_map(|place| candidates(&place.join(name)))
-        .find(|candidate| runnable(candidate))
+        .find(|candidate| is_runnable(candidate))
 }
 
 /// The home directory put in for a leading `~`.
@@ -30,13 +30,15 @@ pub(super) fn expand_home(path: &str, environment: &ProcessEnv) -> String {
     }
 }
 
+/// Returns whether a file can be executed.
 #[cfg(unix)]
-fn runnable(path: &Path) -> bool {
+pub(crate) fn is_runnable(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
+/// Returns whether a file can be executed.
 #[cfg(not(unix))]
-fn runnable(path: &Path) -> bool {
+pub(crate) fn is_runnable(path: &Path) -> bool {
     path.is_file()
 }
 

@@ -25,6 +25,7 @@ use crate::value::{Map, Value};
 
 use guarded::{GuardedActivity, guard};
 
+pub(crate) use executable::is_runnable;
 pub use http::{HttpProvider, ServiceAccess, ServiceRouter};
 pub use kubernetes::{FunctionOptions, KubernetesProvider};
 pub use process::ProcessProvider;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use super::check_result::CheckResult;
-use crate::app::search_path::{distrusted, find, folders, is_runnable, program_name, said};
+use crate::app::search_path::{distrusted, find, folders, program_name, said};
 use crate::config::ProcessEnv;
+use crate::provider::is_runnable;
 
 /// kubectl supports plugin completion from this minor version on.
 const MIN_COMPLETION_MINOR: u32 = 26;

@@ -6,6 +6,10 @@ use serde_json::{Value as Json, json};
 
 fn find(module: &str, func: &str, arguments: Json, allow_all: bool) -> Vec<ValidationFinding> {
     let provider = json!({"type": "python", "module": module, "func": func, "arguments": arguments});
+    find_in(provider, allow_all)
+}
+
+fn find_in(provider: Json, allow_all: bool) -> Vec<ValidationFinding> {
     let provider = Value::from(provider).as_map().unwrap().clone();
     let deferred = DeferredNames::default();
     let usage = ProviderUsage {
@@ -189,15 +193,7 @@ fn ineffective_and_misplaced_arguments_are_found() {
         &["arguments/pod_namespace argument 'pod_namespace' has no effect without"],
     );
     let provider = json!({"module": "chaosk8s.pod.actions", "func": "terminate_pods", "label_selector": "a=b", "ns": "shop"});
-    let provider = Value::from(provider).as_map().unwrap().clone();
-    let deferred = DeferredNames::default();
-    let usage = ProviderUsage {
-        activity: "a",
-        kind: None,
-        position: ProviderPosition::Activity,
-        deferred: &deferred,
-    };
-    let found = find_faults(usage, &provider, true);
+    let found = find_in(provider, true);
     let places: Vec<_> = found.iter().map(|finding| finding.at.join("/")).collect();
     assert_eq!(places, ["label_selector", "ns"]);
 }
