@@ -17,7 +17,7 @@ Exit codes of `run`, by precedence; 2, 3 and 4 guarantee that nothing was change
   9    stopped by a control, a safeguard or --timeout, or aborted by an unexpected error
   5    an action failed, or its effect was not observed
   8    the steady state was not met, or could not be measured, before the method
-  1    deviated: the steady state was not met during or after the method
+  1    deviated: the steady state (during or after the method), or a tolerance in the method, was not met
   7    a journal or another file could not be written
   0    none of these: the steady state, if checked, was met";
 
