@@ -109,7 +109,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         text("direction", "to"),
         optional("reorder", Text),
         optional("correlation", Text),
-        optional("gap", Text),
+        optional("gap", Integer),
         optional("external_targets", TextOrList),
         text("target_mode", "one"),
         optional("target_mode_value", Object),

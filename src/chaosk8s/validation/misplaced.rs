@@ -48,7 +48,7 @@ pub(super) fn find_arguments(function: &Function, provider: &Map) -> Vec<Validat
     let misplaced = arguments.filter(|name| provider.contains_key(*name));
     misplaced
         .map(|name| {
-            let message = format!("\"{name}\" beside \"arguments\" has no effect");
+            let message = format!("argument \"{name}\" has no effect outside \"arguments\"");
             let hint = format!("move it into the arguments: \"arguments\": {{…, \"{name}\": …}}");
             ValidationFinding::at(name, message).hint(hint).doubtful()
         })

@@ -1,13 +1,16 @@
 //! Checks the call of a function before the run: names, types, values and selection of targets.
 
+mod argument_fault;
+mod chaos_mesh;
 mod misplaced;
+mod object;
 mod rules;
 mod selection;
 mod syntax;
 
 use crate::chaosk8s::catalogue::{Argument, ArgumentDefault, Function, FunctionKind, LookupError, lookup};
 use crate::diagnostic::suggestion;
-use crate::experiment::{ActivityKind, ProviderPosition, ProviderUsage, ValidationFinding};
+use crate::experiment::{ActivityKind, DeferredNames, ProviderPosition, ProviderUsage, ValidationFinding};
 use crate::value::{Map, Value};
 
 /// Finds what is wrong with a call. The placeholders whose values are known are filled.
@@ -72,6 +75,22 @@ fn check_kind(function: &Function, usage: ProviderUsage<'_>) -> Vec<ValidationFi
     findings
 }
 
+/// Warns about files that do not exist: an earlier activity may still create them.
+fn check_missing_files(function: &Function, given: &Map, deferred: &DeferredNames) -> Vec<ValidationFinding> {
+    let mut findings = Vec::new();
+    for name in ["spec_path", "resource_as_yaml_file"] {
+        let Some(value) = given.get(name).filter(|value| !deferred.affect(value)) else { continue };
+        let takes = function.arguments.iter().any(|argument| argument.name == name);
+        let Some(path) = value.as_text().filter(|path| takes && !path.is_empty()) else { continue };
+        if !std::path::Path::new(path).exists() {
+            let message = format!("argument '{name}': there is no file {path} yet");
+            let hint = "correct the path; it is relative to the current directory, as with --change-dir";
+            findings.push(at_argument(name, message).hint(hint).warning());
+        }
+    }
+    findings
+}
+
 /// Creates a finding at an argument.
 fn at_argument(name: &str, message: String) -> ValidationFinding {
     ValidationFinding { at: vec!["arguments".into(), name.into()], message, ..ValidationFinding::default() }
@@ -122,6 +141,11 @@ fn check_arguments(
     findings.extend(given.iter().filter_map(|(name, value)| check_name(function, name, value)));
     findings.extend(selection::check_needed(function, &given));
     findings.extend(selection::check_ineffective(function, &given));
+    findings.extend(chaos_mesh::check_combinations(function, &given, usage.deferred));
+    let missing = check_missing_files(function, &given, usage.deferred);
+    let is_new = |finding: &ValidationFinding| !findings.iter().any(|known| known.at == finding.at);
+    let missing: Vec<_> = missing.into_iter().filter(is_new).collect();
+    findings.extend(missing);
     findings.extend(selection::check_selector(function, &given, usage.deferred).filter(|_| !allow_all));
     findings
 }
@@ -147,7 +171,7 @@ fn check_value(
         let message = format!("argument '{}' is empty", argument.name);
         return Some(at_argument(argument.name, message).hint("set it").doubtful());
     }
-    let fault = rules::rule_of(function, argument)?.check(value, given).err()?;
+    let fault = rules::rule_of(function, argument)?.check(argument.name, value, given).err()?;
     let message = format!("invalid argument '{}': {}", argument.name, fault.message);
     let finding = at_argument(argument.name, message).doubtful();
     Some(ValidationFinding { expected: Some(fault.expected), hint: fault.hint, ..finding })

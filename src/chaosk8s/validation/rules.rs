@@ -1,7 +1,11 @@
 //! Rules for the values of arguments: what the function, or the API server, would refuse.
 
+use super::argument_fault::{ArgumentFault, check_items, explain, fault};
+use super::chaos_mesh;
+use super::object::{self, check_labels};
 use super::syntax::{
-    check_field_selector, check_label, check_label_selector, check_label_value, check_subdomain,
+    check_field_selector, check_label, check_label_key, check_label_selector, check_label_value,
+    check_subdomain,
 };
 use crate::chaosk8s::arguments::{fill_name, python_int};
 use crate::chaosk8s::catalogue::{Argument, ArgumentDefault, Function, FunctionId};
@@ -49,9 +53,16 @@ pub(super) enum ArgumentRule {
     /// Duration or date that selects lines of a log.
     LogTime,
     /// Path whose extension selects a format.
-    ManifestPath,
+    ManifestPath {
+        /// Whether a file that is called `json` or `yaml` is accepted, too.
+        by_suffix: bool,
+    },
     /// Object of the API, or a JSON patch.
     ApiObject,
+    /// Object of a type of Kubernetes itself, with all its labels and selectors.
+    BuiltinObject,
+    /// Metadata of an object of a type of Kubernetes itself.
+    ObjectMetadata,
     /// JSON or YAML text of an object.
     ObjectText {
         is_json: bool,
@@ -60,14 +71,10 @@ pub(super) enum ArgumentRule {
     GoDuration,
     /// Number between 0 and 100 as text.
     Percentage,
-}
-
-/// What is wrong with a value.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct ArgumentFault {
-    pub message: String,
-    pub expected: String,
-    pub hint: Option<String>,
+    /// DNS labels: a list, or text with commas.
+    DnsLabels,
+    /// Argument of a fault of Chaos Mesh.
+    Fault(chaos_mesh::FaultRule),
 }
 
 /// Returns the rule of an argument of a function.
@@ -98,7 +105,12 @@ pub(super) fn rule_of(function: &Function, argument: &Argument) -> Option<Argume
             _ => R::DnsSubdomain,
         },
         "name_pattern" | "pattern" => R::Regex,
-        "qty" | "count" | "workers" | "timeout" | "buffer" | "limit" => R::Between(1, i64::MAX),
+        "workers" => R::Between(1, chaos_mesh::MAX_WORKERS),
+        "buffer" | "limit" if is_fault => R::Between(1, i64::from(u32::MAX)),
+        "minburst" => R::Between(0, i64::from(u32::MAX)),
+        "peakrate" | "gap" => R::Between(0, i64::MAX),
+        "oom_score" => R::Between(-1000, 1000),
+        "qty" | "count" | "timeout" | "limit" => R::Between(1, i64::MAX),
         "replicas" | "grace_period_seconds" => R::Between(0, i64::from(i32::MAX)),
         "load" => R::Between(0, 100),
         "mode" if selects_pods => R::OneOf(&["fixed", "percentage"]),
@@ -110,13 +122,15 @@ pub(super) fn rule_of(function: &Function, argument: &Argument) -> Option<Argume
         "conditions" => R::Conditions,
         "cmd" => R::Command,
         "last" => R::LogTime,
-        "spec_path" => R::ManifestPath,
+        "spec_path" => R::ManifestPath { by_suffix: does == F::CreateIngress },
         "group" => R::DnsSubdomain,
         "resource" => match does {
             F::ApplyFromJson => R::ObjectText { is_json: true },
             F::ApplyFromYaml => R::ObjectText { is_json: false },
             _ => R::ApiObject,
         },
+        "meta" => R::ObjectMetadata,
+        "spec" => R::BuiltinObject,
         "latency" | "jitter" | "duration" => R::GoDuration,
         "loss" | "correlation" | "corrupt" | "duplicate" | "reorder" => R::Percentage,
         "label_selectors" if !is_fault => R::Labels,
@@ -124,29 +138,49 @@ pub(super) fn rule_of(function: &Function, argument: &Argument) -> Option<Argume
         | "annotations_selectors"
         | "target_label_selectors"
         | "target_annotations_selectors" => R::Pairs,
-        "condition_type" | "rate" | "size" => R::NotEmpty,
+        "namespaces_selectors" | "target_namespaces_selectors" | "container_names" => R::DnsLabels,
+        "mode_value" | "target_mode_value" => R::Fault(chaos_mesh::FaultRule::ModeValue),
+        "external_targets" => R::Fault(chaos_mesh::FaultRule::ExternalTargets),
+        "rate" => R::Fault(chaos_mesh::FaultRule::Rate),
+        "size" => R::Fault(chaos_mesh::FaultRule::Size),
+        "time_to_get_to_size" => R::Fault(chaos_mesh::FaultRule::GrowthTime),
+        "condition_type" => R::NotEmpty,
         _ => return None,
     })
 }
 
 impl ArgumentRule {
     /// Checks a value of the right type.
-    pub(super) fn check(self, value: &Value, given: &Map) -> Result<(), ArgumentFault> {
+    ///
+    /// `name` is the argument, which other arguments in `given` may qualify.
+    pub(super) fn check(self, name: &str, value: &Value, given: &Map) -> Result<(), ArgumentFault> {
         let text = value.as_text();
         // null, and mostly empty text, mean "not given"
         let is_absent = *value == Value::Null || text == Some("") && !self.needs_text();
-        if is_absent { Ok(()) } else { self.check_present(value, text, given) }
+        if is_absent { Ok(()) } else { self.check_present(name, value, text, given) }
     }
 
     /// Whether empty text is invalid.
     fn needs_text(self) -> bool {
         matches!(
             self,
-            Self::OneOf(_) | Self::NotEmpty | Self::PathSegment | Self::Command | Self::ManifestPath
+            // Python reads no number from empty text
+            Self::Between(..)
+                | Self::OneOf(_)
+                | Self::NotEmpty
+                | Self::PathSegment
+                | Self::Command
+                | Self::ManifestPath { .. }
         )
     }
 
-    fn check_present(self, value: &Value, text: Option<&str>, given: &Map) -> Result<(), ArgumentFault> {
+    fn check_present(
+        self,
+        name: &str,
+        value: &Value,
+        text: Option<&str>,
+        given: &Map,
+    ) -> Result<(), ArgumentFault> {
         match (self, text) {
             (Self::OneOf(words), Some(text)) if !words.contains(&text) => {
                 let hint = suggestion(text, words.iter().copied());
@@ -169,39 +203,29 @@ impl ArgumentRule {
             (Self::FieldSelector, Some(text)) => explain(check_field_selector(text), text),
             (Self::Regex, Some(text)) => check_regex(text)
                 .map_err(|error| fault(format!("'{text}': {error}"), "a Python regular expression")),
-            (Self::Pairs, Some(text)) => {
-                let is_pair = |item: &str| item.split_once('=').is_some_and(|(key, _)| !key.is_empty());
-                if text.split(',').all(is_pair) {
-                    Ok(())
-                } else {
-                    Err(fault(format!("'{text}'"), "KEY=VALUE pairs, separated by commas"))
-                }
-            }
+            (Self::Pairs, Some(text)) => check_pairs(text),
             (Self::Labels | Self::Pairs, None) => check_labels(value),
+            (Self::DnsLabels, _) => check_items(value, |item| check_label(item)),
             (Self::Conditions, _) => check_conditions(value),
             (Self::Command, _) => check_command(value, text),
             (Self::LogTime, Some(text)) if !is_log_time(text) => Err(fault(
                 format!("'{text}'"),
                 "a duration such as 90s or 10 minutes, or a date such as 2026-01-31T12:00:00Z",
             )),
-            (Self::ManifestPath, Some(text)) => {
-                let is_known = [".json", ".yaml", ".yml"].iter().any(|end| text.ends_with(end))
-                    || matches!(text, "json" | "yaml" | "yml");
-                if is_known {
-                    Ok(())
-                } else {
-                    Err(fault(format!("cannot process {text}"), "the path of a .json, .yaml or .yml file"))
-                }
-            }
+            (Self::ManifestPath { by_suffix }, Some(text)) => check_manifest_path(text, by_suffix),
             (Self::ApiObject, _) if !matches!(value, Value::Map(_) | Value::List(_)) => {
                 Err(fault(format!("it is {}", value.kind()), "a mapping, or a list of JSON patch operations"))
             }
+            (Self::ApiObject, _) => object::check_object_labels(value),
+            (Self::ObjectMetadata, _) => object::check_metadata(value),
+            (Self::BuiltinObject, _) => object::check_builtin(value),
             (Self::ObjectText { is_json }, _) => check_object(value, text, is_json),
+            (Self::Fault(rule), _) => rule.check(name, value, given),
             (Self::GoDuration, Some(text)) if !is_go_duration(text) => {
                 Err(fault(format!("'{text}'"), "a duration such as 100ms or 30s"))
             }
             (Self::Percentage, Some(text))
-                if !text.trim().parse().is_ok_and(|number: f64| (0.0..=100.0).contains(&number)) =>
+                if !text.parse().is_ok_and(|number: f64| (0.0..=100.0).contains(&number)) =>
             {
                 Err(fault(format!("'{text}'"), "a number between 0 and 100 as a string"))
             }
@@ -210,21 +234,12 @@ impl ArgumentRule {
     }
 }
 
-fn fault(message: impl Into<String>, expected: impl Into<String>) -> ArgumentFault {
-    ArgumentFault { message: message.into(), expected: expected.into(), hint: None }
-}
-
-/// Adds the text to a fault of its syntax.
-fn explain(checked: Result<(), &'static str>, text: &str) -> Result<(), ArgumentFault> {
-    checked.map_err(|expected| fault(format!("'{text}'"), expected))
-}
-
 fn check_number(value: &Value, low: i64, high: i64) -> Result<(), ArgumentFault> {
     let number = python_int(value).ok().flatten();
     if number.is_some_and(|number| (low..=high).contains(&number)) {
         return Ok(());
     }
-    let expected = if high < i64::from(i32::MAX) {
+    let expected = if high <= i64::from(u32::MAX) && high != i64::from(i32::MAX) {
         format!("an integer between {low} and {high}")
     } else {
         format!("an integer, {low} or more")
@@ -245,18 +260,27 @@ fn check_selector(text: &str, is_formatted: bool, given: &Map) -> Result<(), Arg
     })
 }
 
-fn check_labels(value: &Value) -> Result<(), ArgumentFault> {
-    for (key, value) in value.as_map().into_iter().flatten() {
-        let Some(text) = value.as_text() else {
-            let hint = Some(format!("write \"{key}\": \"{}\"", value.python_text()));
-            return Err(ArgumentFault {
-                hint,
-                ..fault(format!("label {key} is {}", value.kind()), "labels with strings as values")
-            });
+/// Checks `key=value` pairs, separated by commas.
+fn check_pairs(text: &str) -> Result<(), ArgumentFault> {
+    for item in text.split(',') {
+        let pair = item.split_once('=').filter(|(key, _)| !key.is_empty());
+        let Some((key, value)) = pair else {
+            return Err(fault(format!("'{text}'"), "KEY=VALUE pairs, separated by commas"));
         };
-        explain(check_label_value(text), text)?;
+        explain(check_label_key(key), key)?;
+        explain(check_label_value(value), value)?;
     }
     Ok(())
+}
+
+fn check_manifest_path(text: &str, by_suffix: bool) -> Result<(), ArgumentFault> {
+    let extension = std::path::Path::new(text).extension().and_then(std::ffi::OsStr::to_str);
+    let format = if by_suffix { text.rsplit('.').next() } else { extension };
+    if matches!(format, Some("json" | "yaml" | "yml")) {
+        Ok(())
+    } else {
+        Err(fault(format!("cannot process {text}"), "the path of a .json, .yaml or .yml file"))
+    }
 }
 
 fn check_conditions(value: &Value) -> Result<(), ArgumentFault> {
@@ -298,12 +322,12 @@ fn check_object(value: &Value, text: Option<&str>, is_json: bool) -> Result<(), 
             return Err(fault(format!("missing {key} in resource"), "an object with apiVersion and kind"));
         }
     }
-    Ok(())
+    object::check_object_labels(&parsed)
 }
 
-/// Whether a text is a duration of Go: numbers with a unit, in sequence.
+/// Whether a text is a duration of Go that is not negative: numbers with a unit, in sequence.
 fn is_go_duration(text: &str) -> bool {
-    let mut rest = text.trim_start_matches(['+', '-']);
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
         return true;
     }

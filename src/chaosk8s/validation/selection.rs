@@ -101,6 +101,12 @@ pub(super) fn check_needed(function: &Function, given: &Map) -> Option<Validatio
         F::CreateNode => &["meta"],
         F::ExecInPods => &["container_name"],
         F::ReadPodLogs => &["name", "label_selector"],
+        F::AddLatency => &["latency"],
+        F::CorruptPackets => &["corrupt"],
+        F::DuplicatePackets => &["duplicate"],
+        F::ReorderPackets => &["reorder"],
+        F::SetLoss => &["loss"],
+        F::StressMemory => &["workers"],
         F::ApplyFromJson | F::ApplyFromYaml => &["resource"],
         F::CreateCustomObject
         | F::CreateClusterCustomObject

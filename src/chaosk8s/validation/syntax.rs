@@ -32,6 +32,12 @@ fn is_qualified(text: &str) -> bool {
         && text.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric())
 }
 
+/// Checks the key of a label: a name, perhaps after a DNS subdomain and `/`.
+pub(super) fn check_label_key(text: &str) -> Result<(), &'static str> {
+    const EXPECTED: &str = "a label key: letters, digits, -, _ and ., at most 63 characters, perhaps after a DNS subdomain and /";
+    if is_key(text) { Ok(()) } else { Err(EXPECTED) }
+}
+
 fn is_key(text: &str) -> bool {
     match text.split_once('/') {
         None => is_qualified(text),

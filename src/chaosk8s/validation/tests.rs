@@ -118,6 +118,8 @@ fn values_that_the_function_refuses_are_found() {
     check(apply, json!({"resource": "{}"}), &["arguments/resource "]);
     let latency = "chaosk8s.chaosmesh.network.actions.add_latency";
     check(latency, json!({"name": "l", "latency": "100ms", "jitter": "1m30s", "correlation": "25"}), &[]);
+    check(latency, json!({"name": "l"}), &["arguments add_latency needs latency"]);
+    check(latency, json!({"name": "l", "latency": "-5ms"}), &["arguments/latency "]);
     check(
         latency,
         json!({"name": "l", "latency": "100", "mode": "some", "direction": "out", "correlation": "x", "label_selectors": "app"}),
@@ -131,11 +133,176 @@ fn values_that_the_function_refuses_are_found() {
     );
 }
 
+/// Every argument of the functions that create faults of Chaos Mesh.
+#[test]
+fn arguments_of_chaos_mesh_faults_are_checked() {
+    let latency = "chaosk8s.chaosmesh.network.actions.add_latency";
+    let with = |base: Json, name: &str, value: &Json| {
+        let mut arguments = base;
+        arguments[name] = value.clone();
+        arguments
+    };
+    let base = json!({"name": "l", "latency": "1ms"});
+    check(
+        latency,
+        json!({"name": "l", "ns": "shop", "namespaces_selectors": "shop,cart", "label_selectors": "app=web,a.b/c=d",
+            "annotations_selectors": {"a.b/c": "d"}, "mode": "fixed-percent", "mode_value": "50", "direction": "both",
+            "latency": "1.5s", "correlation": "0", "jitter": "0", "target_mode": "fixed", "target_mode_value": 2,
+            "target_namespaces_selectors": ["shop"], "target_label_selectors": {"app": "web"},
+            "target_annotations_selectors": null}),
+        &[],
+    );
+    check(latency, with(base.clone(), "external_targets", &json!(["1.1.1.1", "example.com:80"])), &[]);
+    for (name, value) in [
+        ("namespaces_selectors", json!("Shop")),
+        ("namespaces_selectors", json!(["shop", 5])),
+        ("target_namespaces_selectors", json!("shop, cart")),
+        ("label_selectors", json!("-app=web")),
+        ("label_selectors", json!({"app": "we b"})),
+        ("target_label_selectors", json!({"a/b/c": "d"})),
+        ("annotations_selectors", json!("app=we b")),
+        ("target_annotations_selectors", json!({"app": 1})),
+        ("mode", json!("fixed")),
+        ("target_mode", json!("fixed-percent")),
+        ("mode_value", json!(3)),
+        ("direction", json!("up")),
+        ("correlation", json!("101")),
+        ("correlation", json!(" 5")),
+        ("jitter", json!("5")),
+        ("external_targets", json!("https://example.com")),
+    ] {
+        check(latency, with(base.clone(), name, &value), &[&format!("arguments/{name} ")]);
+    }
+    check(
+        latency,
+        json!({"name": "l", "latency": "1ms", "direction": "from", "external_targets": ["1.1.1.1"]}),
+        &["arguments/external_targets argument 'external_targets' cannot be used with direction from"],
+    );
+    check(
+        latency,
+        json!({"name": "l", "latency": "1ms", "mode": "fixed-percent", "mode_value": "150"}),
+        &["arguments/mode_value "],
+    );
+    let network = "chaosk8s.chaosmesh.network.actions.";
+    for (func, name) in
+        [("set_loss", "loss"), ("corrupt_packets", "corrupt"), ("duplicate_packets", "duplicate")]
+    {
+        let call = format!("{network}{func}");
+        check(&call, json!({"name": "l", name: "12.5"}), &[]);
+        check(&call, json!({"name": "l", name: "-1"}), &[&format!("arguments/{name} ")]);
+        check(&call, json!({"name": "l"}), &[&format!("arguments {func} needs {name}")]);
+    }
+    let reorder = format!("{network}reorder_packets");
+    check(&reorder, json!({"name": "l", "reorder": "10", "gap": 3}), &[]);
+    check(&reorder, json!({"name": "l", "reorder": "10", "gap": "3"}), &["arguments/gap "]);
+    check(&reorder, json!({"name": "l", "reorder": "10", "gap": -1}), &["arguments/gap "]);
+    check(&reorder, json!({"name": "l", "reorder": "10"}), &["arguments reorder_packets needs gap"]);
+    let bandwidth = format!("{network}set_bandwidth");
+    let base = json!({"name": "l", "rate": "1mbps", "limit": 20_971_520, "buffer": 10000});
+    check(&bandwidth, with(with(base.clone(), "peakrate", &json!(0)), "minburst", &json!(0)), &[]);
+    for (name, value) in [
+        ("rate", json!("fast")),
+        ("rate", json!("")),
+        ("limit", json!(0)),
+        ("limit", json!(4_294_967_296_i64)),
+        ("buffer", json!(0)),
+        ("peakrate", json!(-1)),
+        ("minburst", json!(-1)),
+        ("minburst", json!(4_294_967_296_i64)),
+    ] {
+        check(&bandwidth, with(base.clone(), name, &value), &[&format!("arguments/{name} ")]);
+    }
+    let stress = "chaosk8s.chaosmesh.stress.actions.";
+    let cpu = format!("{stress}stress_cpu");
+    let base = json!({"name": "l", "workers": 1, "load": 100});
+    check(&cpu, with(base.clone(), "container_names", &json!("web,app")), &[]);
+    for (name, value) in [
+        ("workers", json!(0)),
+        ("workers", json!(8193)),
+        ("load", json!(101)),
+        ("duration", json!("30")),
+        ("container_names", json!(["Web"])),
+    ] {
+        check(&cpu, with(base.clone(), name, &value), &[&format!("arguments/{name} ")]);
+    }
+    let memory = format!("{stress}stress_memory");
+    let base = json!({"name": "l", "workers": 1});
+    check(
+        &memory,
+        json!({"name": "l", "workers": 1, "size": "50%", "oom_score": -1000, "time_to_get_to_size": "10min"}),
+        &[],
+    );
+    check(&memory, json!({"name": "l"}), &["arguments stress_memory needs workers"]);
+    for (name, value) in [
+        ("size", json!("big")),
+        ("size", json!("101%")),
+        ("oom_score", json!(1001)),
+        ("time_to_get_to_size", json!("soon")),
+        ("workers", json!(-1)),
+    ] {
+        check(&memory, with(base.clone(), name, &value), &[&format!("arguments/{name} ")]);
+    }
+}
+
+#[test]
+fn labels_in_selectors_and_objects_are_checked() {
+    let deny = "chaosk8s.networking.actions.deny_all_ingress";
+    check(deny, json!({"label_selectors": {"example.com/app": "web"}}), &[]);
+    for selector in
+        [json!({"a b": "web"}), json!({"app": "we b"}), json!({"": "web"}), json!({"a/b/c": "web"})]
+    {
+        for func in ["deny_all_ingress", "deny_all_egress", "allow_dns_access"] {
+            let call = format!("chaosk8s.networking.actions.{func}");
+            check(&call, json!({"label_selectors": selector}), &["arguments/label_selectors "]);
+        }
+    }
+    let policy = |labels: Json| json!({"spec": {"metadata": {"name": "p"}, "spec": {"podSelector": {"matchLabels": labels}}}});
+    let create = "chaosk8s.networking.actions.create_network_policy";
+    check(create, policy(json!({"app": "web"})), &[]);
+    check(create, policy(json!({"app": "-web"})), &["arguments/spec "]);
+    let node = "chaosk8s.node.actions.create_node";
+    check(node, json!({"meta": {"name": "n", "labels": {"a": "b"}}}), &[]);
+    check(node, json!({"meta": {"name": "n", "labels": {"a b": "c"}}}), &["arguments/meta "]);
+    let object = "chaosk8s.crd.actions.create_custom_object";
+    let resource = |labels: Json| json!({"group": "a.b", "version": "v1", "plural": "things", "resource": {"metadata": {"labels": labels}}});
+    check(object, resource(json!({"a": "b"})), &[]);
+    check(object, resource(json!({"a": "b c"})), &["arguments/resource "]);
+    let apply = json!({"resource": "apiVersion: a.b/v1\nkind: A\nmetadata: {labels: {a b: c}}\n"});
+    check("chaosk8s.crd.actions.apply_from_yaml", apply, &["arguments/resource "]);
+}
+
+#[test]
+fn manifest_path_has_the_extension_that_the_function_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| {
+        std::fs::write(dir.path().join(name), "{}").unwrap();
+        json!({"spec_path": dir.path().join(name)})
+    };
+    for call in ["deployment.actions.create_deployment", "networking.actions.create_network_policy"] {
+        let call = format!("chaosk8s.{call}");
+        check(&call, path("x.json"), &[]);
+        check(&call, path("x.yml"), &[]);
+        for name in ["json", ".json", "x.JSON", "x.txt", "x.json.bak"] {
+            check(&call, path(name), &["arguments/spec_path invalid argument 'spec_path': cannot process"]);
+        }
+    }
+    // this function reads the text after the last dot
+    let ingress = "chaosk8s.networking.actions.create_ingress";
+    check(ingress, path(".json"), &[]);
+    check(ingress, path("x.txt"), &["arguments/spec_path "]);
+    let missing = json!({"spec_path": dir.path().join("missing.yaml")});
+    let found = find("chaosk8s.deployment.actions", "create_deployment", missing, false);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let warning = ValidationFinding::default().warning().weight;
+    assert!(found[0].message.contains("there is no file") && found[0].weight == warning, "{found:?}");
+}
+
 #[test]
 fn numbers_as_text_are_accepted_where_python_reads_them() {
     let wait = "chaosk8s.deployment.probes.deployment_fully_available";
     check(wait, json!({"name": "web", "timeout": "2", "label_selector": "name in ({name})"}), &[]);
     check(wait, json!({"name": "web", "timeout": "soon"}), &["arguments/timeout "]);
+    check(wait, json!({"name": "web", "timeout": ""}), &["arguments/timeout "]);
     check(wait, json!({"name": "web", "label_selector": "name in ({nme})"}), &["arguments/label_selector "]);
     check(
         "chaosk8s.node.actions.delete_nodes",
