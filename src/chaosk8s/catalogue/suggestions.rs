@@ -8,25 +8,144 @@ use crate::diagnostic::did_you_mean;
 /// The package whose functions are built in.
 const PACKAGE: &str = "chaosk8s";
 
-/// Names that users expect, and the functions that do the work.
-const EXPECTED_NAMES: &[(&str, &str)] = &[
-    ("restart_deployment", "rollout_deployment"),
-    ("rollout_restart", "rollout_deployment"),
-    ("restart_pods", "terminate_pods"),
-    ("delete_pod", "terminate_pods"),
-    ("delete_pods", "terminate_pods"),
-    ("kill_pod", "terminate_pods"),
-    ("kill_pods", "terminate_pods"),
-    ("remove_pods", "terminate_pods"),
-    ("exec_in_pod", "exec_in_pods"),
-    ("drain_node", "drain_nodes"),
-    ("delete_node", "delete_nodes"),
-    ("cordon_nodes", "cordon_node"),
-    ("uncordon_nodes", "uncordon_node"),
-    ("scale", "scale_deployment"),
-    ("delete_statefulset", "remove_statefulset"),
-    ("deployment_is_available", "deployment_available_and_healthy"),
-    ("pods_healthy", "all_pods_healthy"),
+/// Names that users expect, by the function that does the work. Some are from other packages and forks.
+const EXPECTED_NAMES: &[(&str, &[&str])] = &[
+    (
+        "rollout_deployment",
+        &["restart_deployment", "rollout_restart", "rollout_restart_deployment", "redeploy"],
+    ),
+    (
+        "terminate_pods",
+        &[
+            // Pods of these objects are created again
+            "restart_statefulset",
+            "restart_stateful_set",
+            "rollout_statefulset",
+            "restart_daemonset",
+            "restart_daemon_set",
+            "restart_replicaset",
+            "restart_replica_set",
+            "kill_statefulset_pods",
+            "restart_pods",
+            "restart_pod",
+            "delete_pod",
+            "delete_pods",
+            "kill_pod",
+            "kill_pods",
+            "kill_random_pod",
+            "kill_random_pods",
+            "terminate_random_pods",
+            "remove_pod",
+            "remove_pods",
+            "stop_pods",
+            "evict_pods",
+        ],
+    ),
+    (
+        "exec_in_pods",
+        &["exec_in_pod", "exec", "exec_command", "execute_command", "run_command", "exec_in_container"],
+    ),
+    ("drain_nodes", &["drain", "drain_node", "reboot_node", "reboot_nodes", "restart_node", "restart_nodes"]),
+    ("delete_nodes", &["delete_node", "remove_node", "remove_nodes", "kill_node", "terminate_nodes"]),
+    ("cordon_node", &["cordon", "cordon_nodes", "taint_node", "taint_nodes"]),
+    ("uncordon_node", &["uncordon", "uncordon_nodes", "untaint_node"]),
+    ("scale_deployment", &["scale", "scale_replicas", "scale_pods", "pause_deployment", "stop_deployment"]),
+    ("scale_statefulset", &["scale_stateful_set", "stop_statefulset"]),
+    ("remove_statefulset", &["delete_statefulset", "delete_stateful_set", "remove_stateful_set"]),
+    ("create_statefulset", &["create_stateful_set"]),
+    ("create_daemon_set", &["create_daemonset"]),
+    ("delete_daemon_set", &["delete_daemonset", "remove_daemonset", "remove_daemon_set"]),
+    ("update_daemon_set", &["update_daemonset", "patch_daemonset"]),
+    ("delete_replica_set", &["delete_replicaset", "remove_replicaset", "remove_replica_set"]),
+    ("delete_deployment", &["remove_deployment", "kill_deployment"]),
+    ("create_service_endpoint", &["create_service"]),
+    ("delete_service", &["remove_service", "delete_service_endpoint"]),
+    ("create_namespace", &["create_ns"]),
+    ("delete_namespace", &["delete_ns", "remove_namespace"]),
+    (
+        "patch_custom_object",
+        &[
+            "patch_deployment",
+            "update_deployment",
+            "update_image",
+            "set_image",
+            "patch_statefulset",
+            "patch_object",
+        ],
+    ),
+    ("apply_from_yaml", &["apply", "apply_manifest", "apply_yaml", "apply_from_file"]),
+    (
+        "deny_all_ingress",
+        &["deny_ingress", "block_ingress", "block_traffic", "isolate_pods", "network_partition"],
+    ),
+    ("deny_all_egress", &["deny_egress", "block_egress"]),
+    (
+        "add_latency",
+        &["add_delay", "inject_latency", "network_delay", "network_latency", "add_network_latency"],
+    ),
+    ("set_loss", &["add_loss", "inject_loss", "packet_loss", "network_loss", "drop_packets"]),
+    ("set_bandwidth", &["limit_bandwidth", "bandwidth_limit"]),
+    ("stress_cpu", &["cpu_stress", "add_cpu_stress", "stress", "burn_cpu"]),
+    ("stress_memory", &["memory_stress", "add_memory_stress", "fill_memory"]),
+    (
+        "pods_in_phase",
+        &[
+            "pod_in_phase",
+            "pod_is_running",
+            "pods_are_running",
+            "pods_running",
+            "pod_running",
+            "pod_is_available",
+            "pods_available",
+            "all_pods_running",
+        ],
+    ),
+    ("pods_in_conditions", &["pods_ready", "pods_are_ready", "pod_ready", "pod_is_ready"]),
+    ("all_pods_healthy", &["pods_healthy", "pod_healthy", "pod_is_healthy", "pods_are_healthy"]),
+    ("count_pods", &["pod_exists", "pods_exist", "pod_count", "pods_count", "get_pods", "list_pods"]),
+    ("read_pod_logs", &["read_logs", "get_logs", "get_pod_logs", "pod_logs", "read_pods_logs"]),
+    (
+        "deployment_available_and_healthy",
+        &[
+            "deployment_is_available",
+            "deployment_available",
+            "deployment_healthy",
+            "deployment_is_healthy",
+            "deployment_ready",
+            "deployment_is_ready",
+            "deployment_exists",
+        ],
+    ),
+    (
+        "statefulset_fully_available",
+        &[
+            "wait_to_be_healthy",
+            "statefulset_available",
+            "statefulset_is_available",
+            "statefulset_is_fully_available",
+            "statefulset_healthy",
+            "statefulset_is_healthy",
+            "statefulset_ready",
+            "statefulset_is_ready",
+        ],
+    ),
+    (
+        "daemon_set_available_and_healthy",
+        &[
+            "daemonset_available",
+            "daemonset_is_ready",
+            "daemonset_healthy",
+            "daemonset_available_and_healthy",
+        ],
+    ),
+    (
+        "service_is_initialized",
+        &["service_exists", "service_is_available", "service_available", "service_is_up"],
+    ),
+    (
+        "nodes_must_be_healthy",
+        &["nodes_ready", "node_is_ready", "nodes_are_ready", "nodes_healthy", "node_healthy"],
+    ),
 ];
 
 /// Modules of other packages: prefix, package, and what replaces them.
@@ -72,7 +191,7 @@ fn current_functions() -> impl Iterator<Item = Function> {
 }
 
 fn suggest_function(module: &str, name: &str) -> Option<String> {
-    let siblings: Vec<&str> = current_functions()
+    let siblings: Vec<&'static str> = current_functions()
         .filter(|function| function.module == module)
         .map(|function| function.name)
         .collect();
@@ -81,11 +200,26 @@ fn suggest_function(module: &str, name: &str) -> Option<String> {
         return Some(meant(expected));
     }
     let same_name = find_home(expected.unwrap_or(name));
-    same_name.or_else(|| did_you_mean(name, siblings).map(meant)).or_else(|| {
+    let similar = |candidates: Vec<&'static str>| {
+        did_you_mean(name, candidates.into_iter().filter(|candidate| has_same_verb(name, candidate)))
+    };
+    let old =
+        || functions().filter(|function| function.module == module).map(|function| function.name).collect();
+    same_name
+        .or_else(|| similar(siblings.clone()).map(meant))
         // a typo of a deprecated name
-        let old = functions().filter(|function| function.module == module).map(|function| function.name);
-        did_you_mean(name, old).map(|old| find_home(old).unwrap_or_else(|| meant(old)))
-    })
+        .or_else(|| similar(old()).map(|old| find_home(old).unwrap_or_else(|| meant(old))))
+        .or_else(|| (!siblings.is_empty()).then(|| format!("expected one of {}", siblings.join(", "))))
+}
+
+/// Whether two names do not differ in the first word alone, except for a typo: `restart_x` is not `remove_x`.
+fn has_same_verb(name: &str, other: &str) -> bool {
+    match (name.split_once('_'), other.split_once('_')) {
+        (Some((verb, rest)), Some((other_verb, other_rest))) if rest == other_rest => {
+            strsim::damerau_levenshtein(verb, other_verb) <= 1
+        }
+        _ => true,
+    }
 }
 
 fn suggest_module(module: &str, name: &str) -> String {
@@ -115,7 +249,7 @@ fn meant(name: &str) -> String {
 }
 
 fn expected_name(name: &str) -> Option<&'static str> {
-    EXPECTED_NAMES.iter().find(|(from, _)| *from == name).map(|(_, to)| *to)
+    EXPECTED_NAMES.iter().find(|(_, names)| names.contains(&name)).map(|(function, _)| *function)
 }
 
 /// Whether a package is the built-in one, perhaps with a typo.
@@ -127,7 +261,8 @@ fn is_similar(package: &str) -> bool {
 fn find_home(name: &str) -> Option<String> {
     let replacement = || {
         let old = functions().find(|function| function.name == name)?.deprecated_for?;
-        let (module, name) = old.rsplit_once('.')?;
+        // of several functions the first one does most of the work
+        let (module, name) = old.split(" + ").next()?.rsplit_once('.')?;
         current_functions().find(|function| function.module == module && function.name == name)
     };
     let found = current_functions().find(|function| function.name == name).or_else(replacement)?;
@@ -164,6 +299,28 @@ mod tests {
             "use \"deployment_fully_available\" of \"chaosk8s.deployment.probes\"",
         );
         check("chaosk8s.probes", "pods_in_phase", "use \"pods_in_phase\" of \"chaosk8s.pod.probes\"");
+        let pods = "use \"terminate_pods\" of \"chaosk8s.pod.actions\"";
+        check("chaosk8s.statefulset.actions", "restart_statefulset", pods);
+        check("chaosk8s.statefulset.actions", "kill_statefulset_pods", pods);
+        check("chaosk8s.statefulsets.actions", "restart_statefulset", pods);
+        let deployment = "use \"delete_deployment\" of \"chaosk8s.deployment.actions\"";
+        check("chaosk8s.deployment.actions", "kill_microservice", deployment);
+        check("chaosk8s.microservice.actions", "kill_microservice", deployment);
+        check("chaosk8s.pod.probes", "pod_is_running", "did you mean \"pods_in_phase\"?");
+        check("chaosk8s.probes", "pod_is_running", "use \"pods_in_phase\" of \"chaosk8s.pod.probes\"");
+        check(
+            "chaosk8s.statefulset.probes",
+            "wait_to_be_healthy",
+            "did you mean \"statefulset_fully_available\"?",
+        );
+        check("chaosk8s.statefulset.actions", "delete_statefulset", "did you mean \"remove_statefulset\"?");
+        // another verb is another function
+        check(
+            "chaosk8s.statefulset.actions",
+            "resize_statefulset",
+            "expected one of create_statefulset, remove_statefulset, scale_statefulset",
+        );
+        check("chaosk8s.statefulset.actions", "scal_statefulset", "did you mean \"scale_statefulset\"?");
         check(
             "chaosaws.ecs.actions",
             "stop_task",
@@ -179,9 +336,13 @@ mod tests {
 
     #[test]
     fn every_expected_name_exists() {
-        for (from, to) in EXPECTED_NAMES {
-            assert!(current_functions().any(|function| function.name == *to), "{from} -> {to}");
-            assert!(!current_functions().any(|function| function.name == *from), "{from}");
+        let mut seen = std::collections::BTreeSet::new();
+        for (function, names) in EXPECTED_NAMES {
+            assert!(current_functions().any(|known| known.name == *function), "{function}");
+            for name in *names {
+                assert!(!current_functions().any(|known| known.name == *name), "{name}");
+                assert!(seen.insert(name), "{name} has two functions");
+            }
         }
     }
 }
