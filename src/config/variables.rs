@@ -50,7 +50,9 @@ fn read_file(
     let text = document::decode(&file.bytes, &file.path)?;
     let extension = Path::new(&file.path).extension().map(|e| e.to_string_lossy().to_lowercase());
     let root = match extension.as_deref() {
-        _ if text.trim().is_empty() => return Ok(Vec::new()),
+        // for the Chaos Toolkit, too, a file without content has no variables, whatever its format
+        _ if text.is_empty() => return Ok(Vec::new()),
+        Some("json") if text.trim().is_empty() => return Err(blank_json(&file.path)),
         Some("json") => json::read(text, &file.path)?.root,
         Some("yaml" | "yml") => yaml::read(text, &file.path)?.root,
         _ => return read_lines(text, &file.path, environment).map(|()| Vec::new()),
@@ -62,6 +64,12 @@ fn read_file(
         into.extend(parsed.get(key).and_then(Value::as_map).cloned().unwrap_or_default());
     }
     Ok(faults)
+}
+
+/// Creates the error of a JSON file with white space only.
+fn blank_json(path: &str) -> Diagnostic {
+    Diagnostic::for_file(path, "broken JSON: the file has only white space")
+        .hint("write {} for no variables, or an empty file")
 }
 
 /// Finds the parts of a variable file that would have no effect.
@@ -143,7 +151,11 @@ mod tests {
                 "configuration: {b: no, c: [1]}\nsecrets: {s: {k: two}, none: null}\nx-other: ignored\n",
             ),
             file("vars.env", "# comment\n\n NAME = hello=there \nOTHER=\n"),
-            file("empty.json", " "),
+            file("empty.json", ""),
+            file("marked.json", "\u{feff}"),
+            file("empty.yaml", ""),
+            file("blank.yaml", " \n# nothing\n"),
+            file("empty.env", ""),
             file("null.yaml", "~"),
             file("none.json", "{}"),
         ];
@@ -166,6 +178,7 @@ mod tests {
             assert!(faults[0].to_string().starts_with(expected), "{}", faults[0]);
         };
         check("v.json", "{", "v.json:1:2: error: broken JSON");
+        check("v.json", " \n", "v.json: error: broken JSON: the file has only white space");
         check("v.yaml", "a: [", "v.yaml:");
         check("v.json", r#"{"a": "1"}"#, "v.json:1:2: error: unknown key \"a\" in a variable file");
         check("v.json", "[1]", "v.json:1:1: error: a variable file cannot be a list");
