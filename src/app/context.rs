@@ -141,6 +141,10 @@ pub(super) mod tests {
     impl Reporter for SilentReporter {
         fn show(&self, _: &ConsoleLine) {}
 
+        fn has_toolkit_readers(&self) -> bool {
+            false
+        }
+
         fn warn_once(&self, _: &str) {}
 
         fn send_command(&self, _: &str) {}

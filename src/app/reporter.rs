@@ -11,6 +11,9 @@ pub(crate) trait Reporter: Send + Sync {
     /// Shows a line.
     fn show(&self, line: &ConsoleLine);
 
+    /// Returns whether tools of the Chaos Toolkit read the lines, so that the first error of an experiment has its form, too.
+    fn has_toolkit_readers(&self) -> bool;
+
     /// Shows a warning of the API server, each text once.
     fn warn_once(&self, warning: &str);
 

@@ -178,9 +178,10 @@ fn read_control_file(path: &Path) -> Result<Vec<ControlDeclaration>, Diagnostic>
     }
 }
 
-/// Shows diagnostics: for compatibility the first error as the Chaos Toolkit does, then all with their positions.
+/// Shows all diagnostics with their positions; before them, for its tools, the first error as the Chaos Toolkit does.
 pub(crate) fn show_diagnostics(reporter: &dyn Reporter, faults: &[Diagnostic]) {
-    if let Some(first) = faults.iter().find(|fault| fault.severity == Severity::Error) {
+    let first = faults.iter().find(|fault| fault.severity == Severity::Error);
+    if let Some(first) = first.filter(|_| reporter.has_toolkit_readers()) {
         let line = ConsoleLine::new(LineLevel::Error, first.message.clone());
         reporter.show(&ConsoleLine { code: Some(ErrorCode::ExperimentInvalid), ..line });
     }

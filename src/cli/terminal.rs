@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 
-use super::shared_args::{ColorMode, GlobalArgs, LogFormat, LogLevel};
+use super::shared_args::{ColorMode, ExitCodeStyle, GlobalArgs, LogFormat, LogLevel};
 use crate::app::{ProgressDisplay, Reporter};
 use crate::clock::Timestamp;
 use crate::config::ProcessEnv;
@@ -43,6 +43,8 @@ impl Coded for OutputError {
 /// Writes everything that a person reads.
 pub(super) struct Terminal {
     style: LineStyle,
+    /// Whether tools of the Chaos Toolkit read the lines.
+    has_toolkit_readers: bool,
     least: LineLevel,
     /// Whether standard error is a terminal that can show live progress.
     live: bool,
@@ -77,6 +79,8 @@ impl Terminal {
         let dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
         Self {
             live: terminal && !dumb && !global.quiet && global.log_format == LogFormat::String,
+            has_toolkit_readers: global.exit_code == ExitCodeStyle::Chaostoolkit
+                || global.log_format == LogFormat::Json,
             style,
             least,
             log: None,
@@ -109,6 +113,7 @@ impl Terminal {
         let log = self.log.as_ref().and_then(|log| log.lock().try_clone().ok());
         Self {
             style: self.style.clone(),
+            has_toolkit_readers: self.has_toolkit_readers,
             least: self.least,
             live: self.live,
             log: log.map(Mutex::new),
@@ -207,6 +212,10 @@ impl Terminal {
 impl Reporter for Terminal {
     fn show(&self, line: &ConsoleLine) {
         self.say(line);
+    }
+
+    fn has_toolkit_readers(&self) -> bool {
+        self.has_toolkit_readers
     }
 
     fn warn_once(&self, warning: &str) {
