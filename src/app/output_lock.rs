@@ -59,6 +59,12 @@ impl Drop for LockFile {
     }
 }
 
+/// Returns whether a file is named like the lock of an output in the same directory.
+pub(crate) fn is_lock_file(name: &std::ffi::OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with('.') && name.ends_with(".lock")
+}
+
 /// Returns the path of the lock file: `.NAME.lock`, next to the output itself and not to a link to it.
 fn lock_path(output: &Path) -> Option<PathBuf> {
     let path = std::fs::canonicalize(output).or_else(|_| std::path::absolute(output)).ok()?;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use super::atomic_file::{WriteError, parent_dir, replace};
 use super::error::AppError;
 use super::outcome::Outcome;
+use super::output_lock::{OutputInUse, OutputLock};
 use crate::compare::RunComparison;
-use crate::error_code::ErrorCode;
+use crate::error_code::{Coded, ErrorCode};
 use crate::journal::Record;
 use crate::report::markdown::MAX_COMMENT_BYTES;
 use crate::report::{self, ReportSummary};
@@ -18,6 +19,33 @@ pub(crate) const STANDARD_OUTPUT: &str = "-";
 pub(crate) fn standard_output_conflict() -> AppError {
     let message = "cannot write two results to standard output";
     AppError::new(ErrorCode::UsageInvalid, message).with_hint("write one of them to a file")
+}
+
+/// Another process writes the same report file.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("report file {} is being written by another command", path.display())]
+pub(crate) struct ReportInUse {
+    /// The report, which is the name of its flag.
+    report: &'static str,
+    path: PathBuf,
+}
+
+impl Coded for ReportInUse {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::FileConflict
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(format!("choose another file with --{}", self.report))
+    }
+}
+
+/// The right to write the report files. It ends when it is dropped.
+#[derive(Debug, Default)]
+#[must_use = "hold it until the reports are written"]
+pub(crate) struct ReportLocks {
+    #[expect(dead_code, reason = "they are held until they are dropped")]
+    locks: Vec<OutputLock>,
 }
 
 /// The file of each report; `-` is standard output.
@@ -50,17 +78,22 @@ impl ReportFiles {
         self.files().any(|file| file == Path::new(STANDARD_OUTPUT))
     }
 
-    /// Checks before the run that every report can be written.
-    pub(crate) fn check(&self, is_standard_output_taken: bool) -> Result<(), AppError> {
+    /// Checks before the run that every report can be written, and keeps other processes from writing them.
+    pub(crate) fn check(&self, is_standard_output_taken: bool) -> Result<ReportLocks, AppError> {
         let count = self.files().filter(|file| *file == Path::new(STANDARD_OUTPUT)).count();
         if count + usize::from(is_standard_output_taken && count > 0) > 1 {
             return Err(standard_output_conflict());
         }
-        let mut files = self.files().filter(|file| *file != Path::new(STANDARD_OUTPUT));
-        // nothing was changed yet
-        files.try_for_each(|file| {
-            check_writable(file).map_err(|error| AppError::from(error).with_outcome(Outcome::Usage))
-        })
+        let mut locks = Vec::new();
+        for (report, file) in self.named().filter(|(_, file)| *file != Path::new(STANDARD_OUTPUT)) {
+            // nothing was changed yet
+            check_writable(file).map_err(|error| AppError::from(error).with_outcome(Outcome::Usage))?;
+            if file.is_file() || !file.exists() {
+                let lock = OutputLock::acquire(file);
+                locks.push(lock.map_err(|OutputInUse| ReportInUse { report, path: file.clone() })?);
+            }
+        }
+        Ok(ReportLocks { locks })
     }
 
     /// Writes the reports; returns the errors. `write_output` writes to standard output.
@@ -107,4 +140,28 @@ fn check_writable(path: &Path) -> Result<(), WriteError> {
     }
     let created = tempfile::Builder::new().tempfile_in(parent_dir(path));
     created.map(drop).map_err(|error| WriteError::new(path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn report_file_is_refused_while_another_command_writes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| Some(dir.path().join(name));
+        let all = ReportFiles { junit: at("j.xml"), markdown: at("m.md"), html: at("h.html") };
+        let locks = all.check(false).unwrap();
+        let check = |files: &ReportFiles, flag: &str| {
+            let error = files.check(false).unwrap_err();
+            assert_eq!((error.code, error.outcome), (ErrorCode::FileConflict, Outcome::Usage), "{error}");
+            assert_eq!(error.hint.as_deref(), Some(format!("choose another file with --{flag}").as_str()));
+        };
+        check(&ReportFiles { junit: at("j.xml"), ..ReportFiles::default() }, "junit");
+        check(&ReportFiles { markdown: at("m.md"), ..ReportFiles::default() }, "markdown");
+        check(&ReportFiles { html: at("./h.html"), ..ReportFiles::default() }, "html");
+        ReportFiles { html: at("other.html"), ..ReportFiles::default() }.check(false).map(drop).unwrap();
+        drop(locks);
+        all.check(false).map(drop).unwrap();
+    }
 }

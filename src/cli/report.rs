@@ -40,7 +40,7 @@ pub(super) fn report(session: &CommandContext, args: &RenderArgs) -> u8 {
 /// Writes the reports. Returns the errors of writing.
 fn render(session: &CommandContext, args: &RenderArgs) -> Result<Vec<AppError>, AppError> {
     let reports = args.reports.report_files();
-    reports.check(false)?;
+    let _locks = reports.check(false)?;
     let records = load_journals::load_all(&args.journals)?;
     let mut errors = write_reports(&reports, &session.terminal, &records, None);
     if !reports.is_on_standard_output() {

@@ -154,12 +154,13 @@ pub(super) struct TrialOutput {
 /// Runs a trial, and writes its results. Returns the exit code.
 pub(super) fn try_and_report(session: &CommandContext, request: &TrialRequest, output: &TrialOutput) -> u8 {
     let result = session.to_its_end(async {
-        output.reports.check(output.format.is_for_machines())?;
-        app::trial::trial(&session.precise_app(), request).await
+        let locks = output.reports.check(output.format.is_for_machines())?;
+        Ok::<_, AppError>((app::trial::trial(&session.precise_app(), request).await?, locks))
     });
     match result {
         Err(code) => code,
-        Ok(Ok(outcome)) => report(session, output, outcome),
+        // the locks are held until the reports are written
+        Ok(Ok((outcome, _locks))) => report(session, output, outcome),
         Ok(Err(error)) => session.fail(error.sanitized()),
     }
 }

@@ -112,6 +112,17 @@ fn demo_keep_serves_cluster_until_signal() {
 }
 
 #[test]
+fn second_demo_in_the_same_directory_is_refused() {
+    let sandbox = home();
+    let first = sandbox.start(["demo", "--scenario", "killed-pod"]);
+    wait_until("the first demo starts", || sandbox.path(".chaos-demo.lock").exists());
+    sandbox.run(["demo"]).exits(2).reports("./chaos-demo is being written by another demo");
+    signal(first.id(), Signal::INT);
+    finish(first);
+    assert!(!sandbox.path("chaos-demo").exists() && !sandbox.path(".chaos-demo.lock").exists());
+}
+
+#[test]
 fn demo_does_not_overwrite_foreign_folder() {
     let sandbox = home();
     fs::create_dir(sandbox.path("chaos-demo")).unwrap();

@@ -43,6 +43,38 @@ fn second_run_with_the_same_journal_is_refused() {
 }
 
 #[test]
+fn report_file_of_a_running_command_is_refused_everywhere() {
+    let sandbox = Sandbox::new();
+    sandbox.write("experiment.json", waiting().to_string());
+    sandbox.write("other.json", trivial().to_string());
+    sandbox.run(["run", "other.json", "--journal-path", "j.json"]).exits(0);
+    let reports = ["--junit", "r.xml", "--markdown", "r.md", "--html", "r.html"];
+    let first = sandbox.start(["run", "experiment.json"].iter().chain(&reports));
+    wait_until("the first run starts", || is_written(&sandbox.path("started")));
+    for (flag, path) in [("--junit", "r.xml"), ("--markdown", "r.md"), ("--html", "./r.html")] {
+        for command in [
+            vec!["run", "other.json", "--journal-path", "x.json"],
+            vec!["report", "j.json"],
+            vec!["compare", "j.json", "j.json"],
+            vec!["trial", "other.json", "--embedded", "--before", "other.json", "--after", "other.json"],
+            vec!["publish", "j.json"],
+        ] {
+            let refused = sandbox.run(command.iter().chain(&[flag, path])).exits(2);
+            let expected = format!("report file {path} is being written by another command");
+            assert!(refused.stderr.contains(&expected), "{command:?}: {}", refused.stderr);
+            let hint = format!("choose another file with {flag}");
+            assert!(refused.stderr.contains(&hint), "{command:?}: {}", refused.stderr);
+        }
+    }
+    assert!(!sandbox.path("x.json").exists() && !sandbox.path("chaos-trial").exists());
+    sandbox.write("go", "");
+    finish(first).exits(0);
+    sandbox.run(["report", "j.json"].iter().chain(&reports)).exits(0);
+    let left = std::fs::read_dir(sandbox.path(".")).unwrap().flatten();
+    assert!(!left.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().ends_with(".lock")));
+}
+
+#[test]
 fn journal_of_a_killed_run_is_not_locked() {
     let sandbox = Sandbox::new();
     sandbox.write("experiment.json", waiting().to_string());

@@ -12,6 +12,7 @@ use super::embedded_cluster::EmbeddedRun;
 use super::error::AppError;
 use super::load_journals;
 use super::outcome::Outcome;
+use super::output_lock::{OutputInUse, OutputLock};
 use super::run::{RunRequest, run};
 use super::run_context::VariableInputs;
 use super::trial::write_results;
@@ -67,6 +68,12 @@ pub(crate) async fn demo(context: &AppContext, scenario: DemoScenario) -> Result
     let shutdown = context.signals.end().map_err(|error| DemoError::Failed(error.into()))?;
     let mut shutdown = std::pin::pin!(shutdown);
     let output_dir = Path::new(OUTPUT_DIR);
+    // held until the output is complete
+    let _lock = OutputLock::acquire(output_dir).map_err(|OutputInUse| {
+        let message = format!("./{OUTPUT_DIR} is being written by another demo");
+        let error = AppError::new(ErrorCode::FileConflict, message);
+        DemoError::Failed(error.with_hint("wait for it, or change to another directory"))
+    })?;
     if output_dir.exists() && !output_dir.join(MARKER_FILE).exists() {
         let message = format!("./{OUTPUT_DIR} exists and was not written by the demo");
         let error = AppError::new(ErrorCode::FileConflict, message)

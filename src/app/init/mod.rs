@@ -20,6 +20,7 @@ use serde_json::Value as Json;
 use super::atomic_file::replace;
 use super::context::AppContext;
 use super::error::AppError;
+use super::output_lock::{OutputInUse, OutputLock};
 use super::run_context::{RunContext, VariableInputs, is_invalid, show_diagnostics};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::error_code::{Coded, ErrorCode, message_chain};
@@ -34,6 +35,8 @@ use spec::{ExperimentSpec, FaultSpec};
 
 /// Name of an experiment that is not written to a file, in diagnostics.
 const STANDARD_OUTPUT: &str = "-";
+/// The way out if the file cannot be written.
+const OTHER_OUTPUT: &str = "choose another file with --output";
 /// The time limit for reading the target from the cluster.
 const CLUSTER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -115,6 +118,8 @@ pub(crate) struct InitOutcome {
 enum InitError {
     #[error("{} already exists", .path.display())]
     Exists { path: PathBuf, alternative: &'static str },
+    #[error("{} is being written by another command", .path.display())]
+    InUse { path: PathBuf },
     #[error("cannot read manifest {}", .path.display())]
     ManifestNotReadable { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
@@ -134,7 +139,7 @@ enum InitError {
 impl Coded for InitError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Exists { .. } => ErrorCode::FileConflict,
+            Self::Exists { .. } | Self::InUse { .. } => ErrorCode::FileConflict,
             Self::ManifestNotReadable { .. } => ErrorCode::FileNotReadable,
             Self::ManifestInvalid(_) | Self::ManifestMismatch { .. } | Self::Extension(_) | Self::Yaml(_) => {
                 ErrorCode::InitInput
@@ -146,6 +151,7 @@ impl Coded for InitError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Exists { alternative, .. } => Some(format!("overwrite it with --force, or {alternative}")),
+            Self::InUse { .. } => Some(OTHER_OUTPUT.to_owned()),
             _ => None,
         }
     }
@@ -157,8 +163,10 @@ pub(crate) async fn init(
     mut request: InitRequest,
     mut prompts: Option<&mut dyn InitPrompts>,
 ) -> Result<InitOutcome, AppError> {
+    // held until the file is written
+    let _lock = request.output.as_deref().map(lock_output).transpose()?;
     if let Some(file) = &request.output {
-        check_overwrite(file, request.force, "choose another file with --output")?;
+        check_overwrite(file, request.force, OTHER_OUTPUT)?;
     }
     if let Some(prompts) = &mut prompts {
         prompts.fill_missing(&mut request)?;
@@ -186,6 +194,11 @@ pub(crate) async fn init(
         replace(file, text.as_bytes())?;
     }
     Ok(InitOutcome { text, path: request.output, manifest: manifest.map(|(path, _)| path) })
+}
+
+/// Keeps other commands from writing the file.
+fn lock_output(path: &Path) -> Result<OutputLock, InitError> {
+    OutputLock::acquire(path).map_err(|OutputInUse| InitError::InUse { path: path.to_owned() })
 }
 
 /// Checks that writing a file overwrites nothing, unless forced.
@@ -354,6 +367,17 @@ mod tests {
             label_selector: Some("app=web".to_owned()),
             ..InitRequest::default()
         }
+    }
+
+    #[tokio::test]
+    async fn file_that_another_command_writes_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("experiment.json");
+        let _lock = OutputLock::acquire(&file).unwrap();
+        let request = InitRequest { output: Some(file.clone()), force: true, ..kill_pods() };
+        let error = init(&context(), request, None).await.unwrap_err();
+        assert_eq!((error.code, error.hint.as_deref()), (ErrorCode::FileConflict, Some(OTHER_OUTPUT)));
+        assert!(!file.exists());
     }
 
     #[tokio::test]

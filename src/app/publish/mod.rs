@@ -105,7 +105,7 @@ pub(crate) async fn publish(
     request: &PublishRequest,
     write_output: &dyn Fn(&str) -> Result<(), AppError>,
 ) -> Result<Outcome, AppError> {
-    request.reports.check(request.dry_run)?;
+    let _locks = request.reports.check(request.dry_run)?;
     let job = WorkflowJob::from_env(|name| context.environment.get(name))?;
     let api = job.api()?;
     let name = job.event.as_deref().unwrap_or_default();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::app::atomic_file::{WriteError, replace};
-use crate::app::output_lock::{OutputInUse, OutputLock};
+use crate::app::output_lock::{OutputInUse, OutputLock, is_lock_file};
 use crate::app::{AppError, Outcome};
 use crate::error_code::{Coded, ErrorCode};
 
@@ -198,7 +198,10 @@ impl TrialStateFile {
     /// Creates the directory and the file. Empties the directory of an earlier trial; refuses any other non-empty one.
     pub(super) fn create(dir: &Path, content: TrialStateContent) -> Result<Self, StateError> {
         let failed = |source: io::Error| StateError::Directory { dir: dir.to_owned(), source };
-        let is_used = dir.exists() && std::fs::read_dir(dir).map_err(failed)?.next().is_some();
+        // a report in the directory is locked before the trial starts
+        let is_result =
+            |entry: io::Result<std::fs::DirEntry>| entry.is_ok_and(|e| !is_lock_file(&e.file_name()));
+        let is_used = dir.exists() && std::fs::read_dir(dir).map_err(failed)?.any(is_result);
         if is_used && !dir.join(FILE_NAME).is_file() {
             return Err(StateError::ForeignDirectory { dir: dir.to_owned() });
         }

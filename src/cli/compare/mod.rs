@@ -149,7 +149,7 @@ pub(super) fn compare(session: &CommandContext, args: &CompareArgs) -> u8 {
 
 fn compare_and_report(session: &CommandContext, args: &CompareArgs) -> Result<Outcome, AppError> {
     let reports = args.reports.report_files();
-    reports.check(args.output.is_for_machines())?;
+    let _locks = reports.check(args.output.is_for_machines())?;
     let CompareOutcome { mut outcome, records, comparison } = compare_files(&session.app, &args.request())?;
     let mut errors = write_reports(&reports, &session.terminal, &records, Some(&comparison));
     if !reports.is_on_standard_output() {

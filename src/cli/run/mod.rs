@@ -9,7 +9,7 @@ use super::CommandContext;
 use super::duration::parse_duration;
 use super::report_args::write_reports;
 use super::shared_args::RunOutputFormat;
-use crate::app::report_files::{ReportFiles, STANDARD_OUTPUT, standard_output_conflict};
+use crate::app::report_files::{ReportFiles, ReportLocks, STANDARD_OUTPUT, standard_output_conflict};
 use crate::app::run::{FinishedRun, RejectedRun, RunOutcome, RunRequest};
 use crate::app::{self, AppError, Outcome};
 use crate::console::sanitize;
@@ -42,9 +42,11 @@ pub(super) struct RunOutput {
 /// Runs experiments, and writes their results. Returns the exit code.
 pub(super) fn run_and_report(session: &CommandContext, request: &RunRequest, output: &RunOutput) -> u8 {
     let result = session.to_its_end(async {
-        let outcome = match check_outputs(request, output) {
-            Ok(()) => app::run::run(&session.app, request).await,
-            Err(error) => RejectedRun::new(&request.sources[0], "runtime", error).into(),
+        // held until the reports are written
+        let locks = check_outputs(request, output);
+        let outcome = match &locks {
+            Ok(_) => app::run::run(&session.app, request).await,
+            Err(error) => RejectedRun::new(&request.sources[0], "runtime", error.clone()).into(),
         };
         report(session, request, output, outcome)
     });
@@ -52,7 +54,7 @@ pub(super) fn run_and_report(session: &CommandContext, request: &RunRequest, out
 }
 
 /// Checks that at most one result goes to standard output, and that every report can be written.
-fn check_outputs(request: &RunRequest, output: &RunOutput) -> Result<(), AppError> {
+fn check_outputs(request: &RunRequest, output: &RunOutput) -> Result<ReportLocks, AppError> {
     if request.events_file.as_deref() == Some(Path::new(STANDARD_OUTPUT)) {
         let error = AppError::new(ErrorCode::UsageInvalid, "cannot write events to standard output");
         return Err(error.with_hint("name a file or a device, such as /dev/stdout"));
