@@ -15,6 +15,7 @@ pub(crate) mod atomic_file;
 pub(crate) mod base_experiment;
 pub(crate) mod ci;
 pub(crate) mod comparison;
+pub(crate) mod completion_helper;
 mod context;
 pub(crate) mod demo;
 pub(crate) mod discover;
