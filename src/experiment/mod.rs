@@ -5,6 +5,7 @@
 
 pub mod configuration;
 pub mod document;
+mod document_kind;
 mod extension;
 mod hash;
 pub mod json;
@@ -21,6 +22,7 @@ use model::{NameList, list_items, reference_name};
 use crate::diagnostic::Diagnostic;
 use crate::value::{Map, Value};
 
+pub use document_kind::DocumentKind;
 pub use extension::ExperimentExtension;
 pub use hash::{hash_experiment, variable_digests};
 pub use model::{

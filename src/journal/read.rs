@@ -5,6 +5,8 @@
 use super::untrusted::{self, LimitError};
 use super::{ActionRecord, Journal, RunVerdict, SCHEMA};
 use crate::error_code::{Coded, ErrorCode};
+use crate::experiment::DocumentKind;
+use crate::experiment::document::MAX_BYTES;
 use crate::value::{from_value, parse_json_to_depth};
 
 /// Why a journal cannot be read.
@@ -16,6 +18,9 @@ pub enum JournalError {
     /// The text is JSON, and does not have the form of a journal.
     #[error("{path}: invalid journal")]
     Form { path: String, source: serde_json::Error },
+    /// The text is a file of another kind.
+    #[error("{path}: this is {kind}, not a journal")]
+    OtherKind { path: String, kind: DocumentKind },
     /// The experiment in the journal is not an object.
     #[error("{path}: invalid journal: `experiment` is not an object")]
     Experiment { path: String },
@@ -38,7 +43,11 @@ impl Coded for JournalError {
     }
 
     fn hint(&self) -> Option<String> {
-        matches!(self, Self::NewerSchema { .. }).then(|| "use a newer kubectl-chaos".to_owned())
+        match self {
+            Self::NewerSchema { .. } => Some("use a newer kubectl-chaos".to_owned()),
+            Self::OtherKind { kind, .. } => Some(kind.hint_for_journal().to_owned()),
+            _ => None,
+        }
     }
 }
 
@@ -69,7 +78,10 @@ impl Record {
 
     /// Reads a journal.
     pub fn read(source: &str, text: String) -> Result<Self, JournalError> {
-        let mut content = parse(source, &text)?;
+        let mut content = parse(source, &text).map_err(|error| match recognize_other(&text) {
+            Some(kind) => JournalError::OtherKind { path: source.to_owned(), kind },
+            None => error,
+        })?;
         let path = || source.to_owned();
         if let Some(extension) = content.extension.as_ref().filter(|extension| extension.schema > SCHEMA) {
             return Err(JournalError::NewerSchema { path: path(), schema: extension.schema });
@@ -115,6 +127,12 @@ fn infer_unwritten(journal: &mut Journal) {
     let verdict = journal.extension.as_ref().and_then(|extension| extension.verdict.as_ref()?.known());
     journal.unwritten.rollbacks_begun =
         journal.rollbacks.is_empty() && verdict == Some(RunVerdict::RollbackIncomplete);
+}
+
+/// Recognizes a text that is not a journal. A large one is not searched: no other kind of file is as large.
+fn recognize_other(text: &str) -> Option<DocumentKind> {
+    let kind = if text.len() > MAX_BYTES { None } else { DocumentKind::recognize_text(text) };
+    kind.filter(|kind| *kind != DocumentKind::Journal)
 }
 
 fn parse(source: &str, text: &str) -> Result<Journal, JournalError> {
@@ -214,6 +232,20 @@ mod tests {
         check(r#"{"experiment": 1, "status": "completed"}"#, "`experiment` is not an object");
         check(r#"{"experiment": {}, "status": "failed", "run": {}}"#, "invalid journal: invalid type");
         check(r#"{"experiment": {}, "status": 1}"#, "invalid journal: invalid type");
+        let check_kind = |text: &str, kind: &str, hint: &str| {
+            let error = read(text).unwrap_err();
+            assert_eq!(error.to_string(), format!("j.json: this is {kind}, not a journal"));
+            assert!(error.hint().unwrap().contains(hint), "{:?}", error.hint());
+        };
+        check_kind("title: t\nmethod: []\n", "an experiment", "`kubectl chaos run`");
+        check_kind(r#"{"title": "t", "method": []}"#, "an experiment", "`kubectl chaos run`");
+        check_kind(
+            r#"{"schema": "kubectl-chaos/comparison/v1"}"#,
+            "a comparison of kubectl-chaos",
+            "pass the journals",
+        );
+        check_kind("<testsuites/>", "an HTML or XML file", "journal.json");
+        check_kind("apiVersion: v1\nkind: Pod\n", "a Kubernetes manifest of kind Pod", "journal.json");
         let newer = r#"{"experiment": {}, "status": "failed", "kubectl-chaos": {"schema": 2}}"#;
         check(newer, "unsupported journal schema 2");
     }

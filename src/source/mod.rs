@@ -7,11 +7,11 @@ use std::time::Duration;
 use url::Url;
 
 use crate::config::{ProcessEnv, Settings};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Position};
 use crate::error_code::message_chain;
 use crate::experiment::document::{self, Document, MAX_BYTES};
 use crate::experiment::resolve::Verification;
-use crate::experiment::{json, yaml};
+use crate::experiment::{DocumentKind, json, yaml};
 use crate::http_client::{self, ClientOptions, describe};
 
 /// Timeout for an experiment from a server.
@@ -91,6 +91,16 @@ fn read_all(reader: impl std::io::Read, source: &str) -> Result<Vec<u8>, Diagnos
 
 fn parse(bytes: &[u8], format: SourceFormat, source: &str) -> Result<Document, Diagnostic> {
     let text = document::decode(bytes, source)?;
+    parse_text(text, format, source).map_err(|fault| match DocumentKind::recognize_text(text) {
+        // an experiment with an error in its syntax
+        None | Some(DocumentKind::Experiment) => fault,
+        Some(kind) => Diagnostic::for_file(source, format!("this is {kind}, not an experiment"))
+            .at(Position { line: 1, column: 1 })
+            .hint(kind.hint_for_experiment()),
+    })
+}
+
+fn parse_text(text: &str, format: SourceFormat, source: &str) -> Result<Document, Diagnostic> {
     match format {
         SourceFormat::Json => json::read(text, source).map_err(|fault| json_fault(fault, text, source)),
         SourceFormat::Either if text.trim_start().starts_with(['{', '[']) => match json::read(text, source) {

@@ -220,9 +220,56 @@ fn foreign_document_is_named_with_the_way_out() {
     map["data"] = json!({"experiment.json": "{\"title\": \"t\", \"method\": [{\"provider\": {}}]}"});
     check(&map, "a ConfigMap that contains an experiment", "'experiment.json'");
     check(&json!({"configuration": {"a": 1}}), "a variable file", "--var-file");
+    check(&json!({"schema": "kubectl-chaos/comparison/v1"}), "a comparison of kubectl-chaos", "experiment");
+    check(&json!({"resources": ["a.yaml"]}), "a kustomization", "kubectl apply -k");
+    check(&json!({"replicaCount": 1, "image": {}}), "a file of Helm values", "helm");
     sandbox.write("ok.json", experiment(&json!([])).to_string());
-    sandbox.run(["run", "ok.json"]).exits(0);
+    sandbox.run(["run", "ok.json", "--events-file", "events.jsonl"]).exits(0);
     check(&sandbox.journal(), "a journal", "kubectl chaos report");
+    // texts that are not one document, in every command that reads an experiment
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n";
+    sandbox.write("pods.yaml", format!("{pod}---\n{pod}"));
+    sandbox.write("chart.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: {{ .Values.name }}}\n");
+    sandbox.write("both.yaml", format!("{pod}---\ntitle: t\nmethod: []\n"));
+    for (file, what, hint) in [
+        ("pods.yaml", "a file with 2 Kubernetes manifests", "kubectl chaos init"),
+        ("chart.yaml", "a template", "helm"),
+        ("both.yaml", "a file with 2 documents, one of them an experiment", "a file of its own"),
+        ("events.jsonl", "an events file", "pass the experiment itself"),
+        ("journal.json", "a journal", "kubectl chaos report"),
+    ] {
+        let message = format!("this is {what}, not an experiment");
+        for command in [vec!["validate", file], vec!["run", "--journal-path", "x.json", file]] {
+            let finished = sandbox.run(&command).exits(3);
+            let shown = finished.stdout + &finished.stderr;
+            assert_eq!(shown.matches(&message).count(), 1, "{command:?}: {shown}");
+            assert!(shown.contains(hint), "{command:?}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn file_that_is_not_a_journal_is_named_with_the_way_out() {
+    let sandbox = Sandbox::new();
+    sandbox.write("ok.json", experiment(&json!([])).to_string());
+    sandbox.run(["run", "ok.json", "--events-file", "events.jsonl", "--html", "r.html"]).exits(0);
+    sandbox.write("ok.yaml", "title: t\ndescription: d\nmethod: []\n");
+    sandbox.run(["run", "ok.json", "--journal-path", "second.json"]).exits(0);
+    let compared = sandbox.run(["compare", "journal.json", "second.json", "-o", "json"]).exits(8).stdout;
+    sandbox.write("comparison.json", compared);
+    for (file, what, hint) in [
+        ("ok.json", "an experiment", "run it with `kubectl chaos run`"),
+        ("ok.yaml", "an experiment", "run it with `kubectl chaos run`"),
+        ("events.jsonl", "an events file", "journal.json"),
+        ("comparison.json", "a comparison of kubectl-chaos", "the journals of the runs"),
+        ("r.html", "an HTML or XML file", "journal.json"),
+    ] {
+        let message = format!("{file}: this is {what}, not a journal");
+        for command in [vec!["report", file], vec!["compare", "journal.json", file]] {
+            let finished = sandbox.run(&command).exits(3).reports(&message);
+            assert!(finished.stderr.contains(hint), "{command:?}: {}", finished.stderr);
+        }
+    }
 }
 
 #[test]
@@ -250,8 +297,14 @@ fn first_error_of_validate_is_shown_once() {
         (finished.stdout.clone() + &finished.stderr).matches("experiment requires a title").count()
     };
     assert_eq!(count(&sandbox.run(["validate", "e.json"]).exits(3)), 1);
+    assert_eq!(count(&sandbox.run(["run", "e.json"]).exits(3)), 1);
+    let trial = ["trial", "e.json", "--embedded", "--before", "e.json", "--after", "e.json"];
+    assert_eq!(count(&sandbox.run(trial).exits(3)), 1);
+    assert_eq!(count(&sandbox.run(["doctor", "e.json"]).exits(3)), 1);
     // tools of the Chaos Toolkit search for its line
-    assert_eq!(count(&sandbox.run(["validate", "e.json", "--exit-code=chaostoolkit"]).exits(1)), 2);
+    for command in ["validate", "run"] {
+        assert_eq!(count(&sandbox.run([command, "e.json", "--exit-code=chaostoolkit"]).exits(1)), 2);
+    }
 }
 
 #[test]

@@ -10,7 +10,6 @@ mod activity;
 mod configuration;
 mod control;
 mod extension;
-mod foreign;
 mod placeholder;
 mod provider;
 mod runtime;
@@ -22,7 +21,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::configuration::Variables;
 use super::document::{Document, SpannedKind, SpannedValue};
 use super::model::{Activity, ActivityKind, child_pointer, list_items, reference_name};
-use super::{PROBES_POINTER, ProviderKind};
+use super::{DocumentKind, PROBES_POINTER, ProviderKind};
 use crate::diagnostic::{Diagnostic, Position, Severity, suggestion};
 use crate::value::{Map, Value};
 use placeholder::{DeclaredNames, PlaceholderConsumer};
@@ -245,9 +244,9 @@ impl Validator<'_> {
                 Some("a title, a description and a method".to_owned());
             return;
         }
-        if let Some(document) = foreign::recognize(root) {
-            let message = format!("this is {}, not an experiment", document.name);
-            self.error(root, "", message).hint = Some(document.hint);
+        if let Some(kind) = DocumentKind::recognize(root).filter(|kind| *kind != DocumentKind::Experiment) {
+            let message = format!("this is {kind}, not an experiment");
+            self.error(root, "", message).hint = Some(kind.hint_for_experiment());
             return;
         }
         self.check_texts(root);
