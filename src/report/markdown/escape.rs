@@ -9,6 +9,9 @@ use crate::text::{is_invisible, replace_invisible};
 /// The minimum number of hexadecimal digits that GitHub takes for a commit.
 const MIN_COMMIT_DIGITS: usize = 7;
 
+/// Characters that stay outside code: they begin HTML, end cells and code, or separate the words of JSON.
+const DELIMITERS: [char; 5] = ['<', '>', '|', '`', '"'];
+
 /// Escapes a text within a line.
 pub fn escape_inline(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
@@ -16,10 +19,9 @@ pub fn escape_inline(text: &str) -> String {
         if index > 0 {
             out.push(' ');
         }
-        // these characters are escaped outside code: they begin HTML, and end cells and code
-        for part in word.split_inclusive(['<', '>', '|', '`']) {
+        for part in word.split_inclusive(DELIMITERS) {
             let (part, delimiter) = match part.chars().last() {
-                Some(last @ ('<' | '>' | '|' | '`')) => (&part[..part.len() - 1], Some(last)),
+                Some(last) if DELIMITERS.contains(&last) => (&part[..part.len() - 1], Some(last)),
                 _ => (part, None),
             };
             escape_part(part, &mut out);
@@ -99,9 +101,19 @@ fn has_meaning(word: &str) -> bool {
         || lowercase.contains("www.")
         || lowercase.contains("mailto:")
         || lowercase.contains("xmpp:")
-        // :tada:
-        || word.matches(':').count() > 1
+        || has_emoji(word)
         || word.split(|c: char| !c.is_ascii_alphanumeric()).any(is_commit)
+}
+
+/// Returns whether a word has the name of an emoji between colons, such as `:tada:`, `:+1:` or `:100:`.
+fn has_emoji(word: &str) -> bool {
+    let is_name = |name: &str| {
+        let has_letter = name.bytes().any(|b| b.is_ascii_alphabetic());
+        let is_known = has_letter || matches!(name, "+1" | "-1" | "100" | "1234");
+        is_known && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+' | b'-'))
+    };
+    let parts: Vec<&str> = word.split(':').collect();
+    parts.len() > 2 && parts[1..parts.len() - 1].iter().any(|name| is_name(name))
 }
 
 /// Returns whether a word can be the beginning of a commit ID.
@@ -190,11 +202,23 @@ mod tests {
         check("012345 0123456x", "012345 0123456x");
         check("ABC-12, web-0, A-b", "`ABC-12`, web-0, A-b");
         check("shop/web:8080 at 12:30", "shop/web:8080 at 12:30");
+        check("from 12:30:45 on", "from 12:30:45 on");
+        check(":+1: :100: a:smile:b", "`:+1`: `:100`: `a:smile:b`");
         check("$.items[0].name_x", "\\$.items\\[0\\].name\\_x");
         // what ends code, a cell or text stays outside
         check("a://b|c`d://e", "`a://b`\\|c\\``d://e`");
         check("<!--x:y:z-->", "&lt;\\!`--x:y:z--`&gt;");
         check("@a\\", "`@a\\`");
+    }
+
+    #[test]
+    fn json_is_readable_and_only_its_values_become_code() {
+        let check = |text: &str, expected: &str| assert_eq!(escape_inline(text), expected, "{text:?}");
+        check(r#"{"status":200,"body":"down"}"#, r#"\{"status":200,"body":"down"\}"#);
+        check(r#"{"a":{"b":[1,2]},"c":null}"#, r#"\{"a":\{"b":\[1,2\]\},"c":null\}"#);
+        check(r#"{"url":"http://x/","id":"0123abcd"}"#, r#"\{"url":"`http://x/`","id":"`0123abcd`"\}"#);
+        check(r##"{"by":"@octocat","fixes":"#1"}"##, r##"\{"by":"`@octocat`","fixes":"`#1`"\}"##);
+        check(r#"["a:tada:b"]"#, r#"\["`a:tada:b`"\]"#);
     }
 
     #[test]
