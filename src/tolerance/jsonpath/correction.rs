@@ -15,8 +15,10 @@ pub(in crate::tolerance) fn correct(path: &str) -> Option<String> {
         _ => format!("$.{path}"),
     };
     let quoted = quote_names(&rooted);
-    let candidates = [rewrite_filters(&rooted), rewrite_filters(&quoted), quoted, rooted];
-    candidates.into_iter().find(|candidate| candidate != path && JsonPath::parse(candidate).is_ok())
+    let candidates = [rewrite_filters(&rooted), rewrite_filters(&quoted), quoted, rooted.clone()];
+    // a name before a parenthesis would become a field
+    let contains = rewrite_contains(&rooted).into_iter();
+    contains.chain(candidates).find(|candidate| candidate != path && JsonPath::parse(candidate).is_ok())
 }
 
 /// Writes names with a dash in brackets: `$.a-b` becomes `$["a-b"]`.
@@ -39,6 +41,42 @@ fn quote_names(path: &str) -> String {
         rest = &rest[c.len_utf8()..];
     }
     out
+}
+
+/// Writes a filter for a part of a text as a search: `[?contains(@.name, 'x')]` becomes `[?search(@.name, 'x')]`.
+fn rewrite_contains(path: &str) -> Option<String> {
+    let start = path.find("[?")?;
+    let inner = &path[start + 2..];
+    let length = filter_length(inner)?;
+    let expression = strip_parentheses(inner[..length].trim());
+    let (field, text) = if let Some(arguments) = expression.strip_prefix("contains(") {
+        arguments.strip_suffix(')')?.split_once(',')?
+    } else if let Some((field, argument)) = expression.split_once(".contains(") {
+        (field, argument.strip_suffix(')')?)
+    } else {
+        expression.split_once(" contains ")?
+    };
+    let field = field.trim();
+    let field = if field.starts_with(['@', '$']) { field.to_owned() } else { format!("@.{field}") };
+    let text = text.trim();
+    let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    let text = text[1..].strip_suffix(quote)?;
+    // the standard filters the children of a node, so a wildcard before the filter would be one too many
+    let before = path[..start].trim_end_matches("[*]").trim_end_matches(".*");
+    Some(format!("{before}[?search({field}, '{}')]{}", literal_pattern(text)?, &inner[length + 1..]))
+}
+
+/// Returns a regular expression for a text; none for characters that cannot be in brackets.
+fn literal_pattern(text: &str) -> Option<String> {
+    let mut pattern = String::new();
+    for c in text.chars() {
+        match c {
+            '\'' | '"' | '\\' | '^' | '[' | ']' => return None,
+            '.' | '*' | '+' | '?' | '(' | ')' | '{' | '}' | '|' | '$' => pattern += &format!("[{c}]"),
+            c => pattern.push(c),
+        }
+    }
+    Some(pattern)
 }
 
 /// Writes filters such as `[?name=='x']` as `[?(@.name=='x')]`.

@@ -101,3 +101,26 @@ fn corrected_path_is_valid_and_selects_the_meant_nodes() {
     let found = JsonPath::parse(&path).unwrap().select(&document).unwrap();
     assert_eq!(Value::List(found), serde_json::json!([1, 3]).into());
 }
+
+#[test]
+fn filter_for_a_part_of_a_text_becomes_a_search() {
+    let expected = "$.items[?search(@.name, 'web')].id";
+    for path in [
+        "$.items[?contains(@.name, 'web')].id",
+        "$.items[?(contains(@.name,\"web\"))].id",
+        "$.items[?(@.name contains 'web')].id",
+        "$.items[?(@.name.contains('web'))].id",
+        "$.items[*][?(name contains 'web')].id",
+        "items[?contains(name, 'web')].id",
+    ] {
+        assert!(JsonPath::parse(path).is_err(), "{path}");
+        assert_eq!(correct(path).as_deref(), Some(expected), "{path}");
+    }
+    assert_eq!(correct("$[?contains(@.a, 'b.c')]").as_deref(), Some("$[?search(@.a, 'b[.]c')]"));
+    let document = serde_json::json!({"items": [{"name": "web-1", "id": 1}, {"name": "db", "id": 2}]}).into();
+    let found = JsonPath::parse(expected).unwrap().select(&document).unwrap();
+    assert_eq!(Value::List(found), serde_json::json!([1]).into());
+    // a number is no text, and this is no part of a filter
+    assert_eq!(correct("$.items[?contains(@.name, 5)]"), None);
+    assert_eq!(correct("$.name.contains('web')"), None);
+}
