@@ -66,18 +66,18 @@ impl SampleOutcome {
 }
 
 impl SampleOutcome {
-    /// What is said of those that came to it: `41 answered with another status`.
+    /// What is said of those that came to it: `41 with an unexpected status`.
     pub fn words(self) -> &'static str {
         match self {
             Self::Ok => "ok",
-            Self::Unmet => "answered outside the tolerance",
+            Self::Unmet => "outside the tolerance",
             Self::Refused => "refused",
             Self::Timeout => "timed out",
             Self::Dns => "without an address for the name",
             Self::Tls => "without a secure connection",
-            Self::Status => "answered with another status",
+            Self::Status => "with an unexpected status",
             Self::NoEndpoints => "without endpoints of the Service",
-            Self::Saturated => "not tried as too many were under way",
+            Self::Saturated => "not tried as too many were in flight",
             Self::Other => "failed otherwise",
         }
     }

@@ -202,7 +202,7 @@ impl Validator<'_> {
                 None => format!("move it into the provider: \"provider\": {{…, \"{key}\": …}}"),
                 Some(_) => format!("remove it: the provider has \"{key}\""),
             };
-            let message = format!("\"{key}\" beside \"provider\" has no effect");
+            let message = format!("\"{key}\" has no effect outside \"provider\"");
             let severity = if self.rules.strict() { Severity::Error } else { Severity::Warning };
             self.report(severity, entry.key, &child_pointer(at, key), message).hint = Some(hint);
         }

@@ -107,8 +107,8 @@ fn misplaced_keys_are_errors() {
     check_activity(
         &function(r#""secrets": ["k8s"], "arguments": {},"#, ""),
         &[
-            "error AT/secrets \"secrets\" beside \"provider\" has no effect",
-            "error AT/arguments \"arguments\" beside \"provider\" has no effect",
+            "error AT/secrets \"secrets\" has no effect outside \"provider\"",
+            "error AT/arguments \"arguments\" has no effect outside \"provider\"",
         ],
     );
     check_activity(
