@@ -5,7 +5,7 @@ use super::FunctionId::{
     GetNetworkFaults, GetStressor, GetStressors, ReorderPackets, SetBandwidth, SetLoss, StressCpu,
     StressMemory,
 };
-use super::FunctionKind::{Integer, List, Mapping, Object, Text, TextOrList, TextOrMapping};
+use super::FunctionKind::{Integer, IntegerLike, List, Mapping, Object, Text, TextOrList, TextOrMapping};
 use super::{Function, NS, action, optional, probe, required, text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -109,7 +109,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         text("direction", "to"),
         optional("reorder", Text),
         optional("correlation", Text),
-        optional("gap", Integer),
+        optional("gap", IntegerLike),
         optional("external_targets", TextOrList),
         text("target_mode", "one"),
         optional("target_mode_value", Object),

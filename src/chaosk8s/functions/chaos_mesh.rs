@@ -101,7 +101,11 @@ pub(super) fn network(
 pub(super) fn reorder(context: &FunctionContext) -> Result<MutationPlan> {
     let mut spec = network_spec(context)?;
     spec.insert("action".to_owned(), "delay".into());
-    let how = given(context, &["reorder", "gap", "correlation"]);
+    let mut how = given(context, &["reorder", "correlation"]);
+    // Chaos Mesh requires an integer, which the Chaos Toolkit documents as text
+    if let Some(gap) = context.arguments.integer("gap")? {
+        how.insert("gap".to_owned(), gap.into());
+    }
     spec.insert("delay".to_owned(), json!({"latency": "10ms", "reorder": how}));
     Ok(created(context, &NETWORK_CHAOS, spec))
 }
@@ -123,7 +127,10 @@ fn stress(context: &FunctionContext, stressors: Json) -> Result<MutationPlan> {
 }
 
 pub(super) fn stress_cpu(context: &FunctionContext) -> Result<MutationPlan> {
-    stress(context, json!({"cpu": given(context, &["workers", "load"])}))
+    let mut cpu = given(context, &["workers"]);
+    // a load of 0 is not the default, which is 100
+    cpu.insert("load".to_owned(), context.arguments.json("load"));
+    stress(context, json!({"cpu": cpu}))
 }
 
 pub(super) fn stress_memory(context: &FunctionContext) -> Result<MutationPlan> {

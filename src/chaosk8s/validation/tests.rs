@@ -194,7 +194,8 @@ fn arguments_of_chaos_mesh_faults_are_checked() {
     }
     let reorder = format!("{network}reorder_packets");
     check(&reorder, json!({"name": "l", "reorder": "10", "gap": 3}), &[]);
-    check(&reorder, json!({"name": "l", "reorder": "10", "gap": "3"}), &["arguments/gap "]);
+    check(&reorder, json!({"name": "l", "reorder": "10", "gap": "3"}), &[]);
+    check(&reorder, json!({"name": "l", "reorder": "10", "gap": "x"}), &["arguments/gap "]);
     check(&reorder, json!({"name": "l", "reorder": "10", "gap": -1}), &["arguments/gap "]);
     check(&reorder, json!({"name": "l", "reorder": "10"}), &["arguments reorder_packets needs gap"]);
     let bandwidth = format!("{network}set_bandwidth");
