@@ -66,16 +66,16 @@ impl SampleOutcome {
 }
 
 impl SampleOutcome {
-    /// What is said of those that came to it: `41 with an unexpected status`.
+    /// What is said of those that came to it: `41 answered with an unexpected status`.
     pub fn words(self) -> &'static str {
         match self {
             Self::Ok => "ok",
-            Self::Unmet => "outside the tolerance",
+            Self::Unmet => "answered outside the tolerance",
             Self::Refused => "refused",
             Self::Timeout => "timed out",
             Self::Dns => "without an address for the name",
             Self::Tls => "without a secure connection",
-            Self::Status => "with an unexpected status",
+            Self::Status => "answered with an unexpected status",
             Self::NoEndpoints => "without endpoints of the Service",
             Self::Saturated => "not tried as too many were in flight",
             Self::Other => "failed otherwise",

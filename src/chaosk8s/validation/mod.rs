@@ -84,7 +84,7 @@ fn check_missing_files(function: &Function, given: &Map, deferred: &DeferredName
         let Some(path) = value.as_text().filter(|path| takes && !path.is_empty()) else { continue };
         if !std::path::Path::new(path).exists() {
             let message = format!("argument '{name}': there is no file {path} yet");
-            let hint = "correct the path; it is relative to the current directory, as with --change-dir";
+            let hint = "correct the path, which is relative to the current directory";
             findings.push(at_argument(name, message).hint(hint).warning());
         }
     }
