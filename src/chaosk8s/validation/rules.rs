@@ -205,7 +205,7 @@ impl ArgumentRule {
                 .map_err(|error| fault(format!("'{text}': {error}"), "a Python regular expression")),
             (Self::Pairs, Some(text)) => check_pairs(text),
             (Self::Labels | Self::Pairs, None) => check_labels(value),
-            (Self::DnsLabels, _) => check_items(value, |item| check_label(item)),
+            (Self::DnsLabels, _) => check_items(value, check_label),
             (Self::Conditions, _) => check_conditions(value),
             (Self::Command, _) => check_command(value, text),
             (Self::LogTime, Some(text)) if !is_log_time(text) => Err(fault(
