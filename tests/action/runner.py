@@ -263,6 +263,10 @@ class Run:
             except ProcessLookupError:
                 pass
         process.wait()
+        # the others have the signal, and take a moment to end on a busy machine
+        deadline = time.monotonic() + DEADLINE
+        while self.job.processes() and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def read(self, told, files):
         """Reads the files with the commands of a step."""
