@@ -37,9 +37,12 @@ error_codes! {
     CiContextRefused, "ci.context-refused", "The policy for CI jobs does not allow the kubeconfig context.";
     CiEventRefused, "ci.event-refused", "The policy for CI jobs does not allow runs for this GitHub event.";
     CiResultsDirectory, "ci.results-directory", "The results directory of a CI job contains files that kubectl-chaos did not write.";
+    ClientAnswer, "client.answer", "Something else than an API server answers, such as a login page.";
+    ClientConfig, "client.config", "The connection that an activity needs is not configured.";
     ClientDns, "client.dns", "The host name of the API server cannot be resolved.";
     ClientLogin, "client.login", "The credentials for the cluster cannot be obtained.";
     ClientProxy, "client.proxy", "The proxy cannot be used, or cannot be reached.";
+    ClientUnauthorized, "client.unauthorized", "The API server does not accept the credentials.";
     ClusterApi, "cluster.api", "The API server answers with an error that has no code of its own.";
     ClusterConflict, "cluster.conflict", "The object was changed, or exists already.";
     ClusterForbidden, "cluster.forbidden", "The API server denies the request: a permission is missing.";
@@ -47,7 +50,6 @@ error_codes! {
     ClusterService, "cluster.service", "A Service cannot be reached: it or its port is missing, or no Pod of it is ready.";
     ClusterTimeout, "cluster.timeout", "The API server does not answer in time.";
     ClusterTls, "cluster.tls", "The certificate of the API server is not trusted.";
-    ClusterUnauthorized, "cluster.unauthorized", "The API server does not accept the credentials.";
     ClusterUnreachable, "cluster.unreachable", "No connection to the API server can be made.";
     CompareInput, "compare.input", "The journals to compare are missing, mixed up, or of different experiments.";
     DemoFailed, "demo.failed", "A step of the demo did not end as promised.";
@@ -85,7 +87,15 @@ error_codes! {
 impl ErrorCode {
     /// Whether the failure is on this side: it says nothing about the system under test.
     pub fn is_of_client(self) -> bool {
-        matches!(self, Self::ClientDns | Self::ClientLogin | Self::ClientProxy)
+        matches!(
+            self,
+            Self::ClientAnswer
+                | Self::ClientConfig
+                | Self::ClientDns
+                | Self::ClientLogin
+                | Self::ClientProxy
+                | Self::ClientUnauthorized
+        )
     }
 }
 

@@ -119,6 +119,7 @@ impl ConnectionOptions {
             flags: self.flags.clone(),
             allow_all: self.allow_all || !is_strict,
             seed: self.seed,
+            is_lenient: !is_strict,
         }
     }
 }

@@ -116,9 +116,12 @@ pub(crate) fn default_outcome(code: ErrorCode) -> Outcome {
         | ErrorCode::TrialIsolation
         | ErrorCode::VariablesInvalid
         | ErrorCode::VaultFailed => Outcome::Invalid,
-        ErrorCode::ClientDns
+        ErrorCode::ClientAnswer
+        | ErrorCode::ClientConfig
+        | ErrorCode::ClientDns
         | ErrorCode::ClientLogin
         | ErrorCode::ClientProxy
+        | ErrorCode::ClientUnauthorized
         | ErrorCode::ClusterApi
         | ErrorCode::ClusterConflict
         | ErrorCode::ClusterForbidden
@@ -126,7 +129,6 @@ pub(crate) fn default_outcome(code: ErrorCode) -> Outcome {
         | ErrorCode::ClusterService
         | ErrorCode::ClusterTimeout
         | ErrorCode::ClusterTls
-        | ErrorCode::ClusterUnauthorized
         | ErrorCode::ClusterUnreachable
         | ErrorCode::EmbeddedFailed
         | ErrorCode::FunctionFailed

@@ -77,7 +77,14 @@ mod tests {
     fn answers_are_shown_as_the_python_client_does() {
         let answer = |code: u16| {
             let body = "{\"reason\": \"Why\"}\n".to_owned();
-            Box::new(ApiError { code, body, verb: "get", resource: k8s::PODS, namespace: None })
+            Box::new(ApiError {
+                code,
+                body,
+                verb: "get",
+                resource: k8s::PODS,
+                namespace: None,
+                is_without_credentials: false,
+            })
         };
         let check = |error: k8s::Error, expected: &str| {
             assert_eq!(python_exception(&Error::Cluster(error)), expected);

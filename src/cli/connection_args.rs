@@ -1,12 +1,11 @@
 //! Flags of the cluster connection: kubectl's own, with kubectl's names.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
-use super::duration::parse_duration;
+use super::duration::{RequestTimeout, parse_request_timeout};
 use super::parse::{integer_in, parse_key_value};
 use crate::app::ConnectionOptions;
 use crate::k8s::service::ServiceAlias;
@@ -45,8 +44,8 @@ pub(super) struct ConnectionArgs {
     #[arg(long = "as-user-extra", global = true, value_name = "KEY=VALUE", value_parser = parse_key_value)]
     impersonate_extra: Vec<(String, String)>,
     /// Time to wait before giving up on a single server request; 0 means no timeout
-    #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
-    request_timeout: Option<Duration>,
+    #[arg(long, global = true, value_name = "DURATION", value_parser = parse_request_timeout, allow_hyphen_values = true)]
+    request_timeout: Option<RequestTimeout>,
     /// Address and port of the Kubernetes API server
     #[arg(short, long, global = true, value_name = "URL")]
     server: Option<String>,
@@ -125,7 +124,7 @@ impl ConnectionArgs {
                 impersonate_groups: self.impersonate_groups,
                 impersonate_uid: self.impersonate_uid,
                 impersonate_extra: self.impersonate_extra,
-                request_timeout: self.request_timeout,
+                request_timeout: self.request_timeout.and_then(|timeout| timeout.0),
                 server: self.server,
                 token: self.token,
                 insecure: self.insecure_skip_tls_verify,

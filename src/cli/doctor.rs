@@ -13,8 +13,9 @@ use super::table::{Table, TableArgs, TableFormat, TableRow};
 use super::version::VERSION;
 use crate::app::doctor::{CheckResult, CheckState, DoctorFailure, DoctorOutcome, DoctorRequest, PluginInfo};
 use crate::app::run_context::show_diagnostics;
-use crate::app::{self, Outcome};
+use crate::app::{self, AppError, Outcome};
 use crate::console::sanitize;
+use crate::diagnostic::Severity;
 
 const SCHEMA: &str = "kubectl-chaos/doctor/v1";
 
@@ -59,8 +60,12 @@ pub(super) fn doctor(session: &CommandContext, args: &DoctorArgs, root: &Command
     match session.to_its_end(check_or_write_roles(session, args, &request)) {
         Err(code) | Ok(Ok(code)) => code,
         Ok(Err(DoctorFailure::Error(error))) => session.fail(error),
-        Ok(Err(DoctorFailure::InvalidExperiment(diagnostics))) => {
+        Ok(Err(DoctorFailure::InvalidExperiment { code, diagnostics })) => {
             show_diagnostics(&*session.terminal, &diagnostics);
+            let first = diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error);
+            if let Some(first) = first {
+                session.write_error_document(&AppError::from_diagnostic(code, first));
+            }
             session.code(Outcome::Invalid)
         }
     }

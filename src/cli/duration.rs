@@ -35,6 +35,35 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| invalid())
 }
 
+/// Value of `--request-timeout`; `None` if it is empty, which is the same as an absent flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RequestTimeout(pub(super) Option<Duration>);
+
+/// Parses a request timeout as kubectl does: whole seconds, or a duration of Go. Zero and negative durations mean no limit.
+pub(super) fn parse_request_timeout(text: &str) -> Result<RequestTimeout, String> {
+    const UNITS: [&str; 8] = ["ns", "us", "µs", "μs", "ms", "s", "m", "h"];
+    let invalid = || format!("invalid timeout '{text}': expected whole seconds, or 30s, 5m, 1h30m");
+    if text.is_empty() {
+        return Ok(RequestTimeout(None));
+    }
+    if let Ok(seconds) = text.parse::<i64>() {
+        let seconds = u64::try_from(seconds).map_err(|_| invalid())?;
+        return Ok(RequestTimeout(Some(Duration::from_secs(seconds))));
+    }
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let is_number = |c: char| c.is_ascii_digit() || c == '.';
+    let mut units = unsigned.split(is_number).filter(|unit| !unit.is_empty());
+    if !unsigned.starts_with(is_number) || !units.all(|unit| UNITS.contains(&unit)) {
+        return Err(invalid());
+    }
+    let limit = parse_duration(&unsigned.replace(['µ', 'μ'], "u")).map_err(|_| invalid())?;
+    // a number with a fraction needs a unit
+    if unsigned.ends_with(is_number) {
+        return Err(invalid());
+    }
+    Ok(RequestTimeout(Some(if text.starts_with('-') { Duration::ZERO } else { limit })))
+}
+
 /// Stands for no limit: no run takes ten years.
 const NO_LIMIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
@@ -46,6 +75,40 @@ pub(super) fn parse_time_limit(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The expected results are those of kubectl 1.32.
+    #[test]
+    fn request_timeout_is_parsed_as_in_kubectl() {
+        let millis =
+            |text: &str| parse_request_timeout(text).map(|limit| limit.0.map(|l| l.as_millis())).ok();
+        assert_eq!(millis(""), Some(None));
+        for (text, expected) in [
+            ("0", 0),
+            ("00", 0),
+            ("-0", 0),
+            ("0s", 0),
+            ("1", 1_000),
+            ("+1", 1_000),
+            ("1s", 1_000),
+            ("1.5s", 1_500),
+            (".5s", 500),
+            ("1ms", 1),
+            ("1h30m", 5_400_000),
+            ("1m1s", 61_000),
+            ("-1s", 0),
+            ("-1h30m", 0),
+        ] {
+            assert_eq!(millis(text), Some(Some(expected)), "{text}");
+        }
+        for micro in ["1500us", "1500µs"] {
+            assert_eq!(millis(micro), Some(Some(1)), "{micro}");
+        }
+        for invalid in
+            ["-1", "abc", "1.5", " 1", "1 ", "1d", "1_0", "1e3", "s", "-", "1m30", "1 hour", "--1s", "1s-1s"]
+        {
+            assert_eq!(millis(invalid), None, "{invalid}");
+        }
+    }
 
     #[test]
     fn zero_means_no_limit() {

@@ -221,13 +221,18 @@ impl CommandContext {
     /// With `-o json` or `-o yaml` an error document takes the place of the result, unless there is one.
     fn fail(&self, error: impl Into<AppError>) -> u8 {
         let error = error.into();
-        let document = self.document.filter(|_| !self.terminal.has_result());
         let code = self.show_error(&error);
-        if let Some(format) = document {
-            // the exit code reports the failure already
-            let _ = self.terminal.result(&error_document(&error, format));
-        }
+        self.write_error_document(&error);
         code
+    }
+
+    /// Writes the document of an error that is shown already, if a machine-readable result was requested and there is
+    /// none.
+    fn write_error_document(&self, error: &AppError) {
+        if let Some(format) = self.document.filter(|_| !self.terminal.has_result()) {
+            // the exit code reports the failure already
+            let _ = self.terminal.result(&error_document(error, format));
+        }
     }
 
     /// Shows an error on standard error. Returns the exit code.

@@ -35,6 +35,14 @@ pub(super) fn existing_path(text: &str) -> Result<PathBuf, String> {
     if path.exists() { Ok(path) } else { Err(format!("Path '{text}' does not exist.")) }
 }
 
+/// Parses the path of the log file. `-` is refused: log lines are on standard error already.
+pub(super) fn parse_log_file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" | "-" => Err("expected a file: log lines are always written to standard error".to_owned()),
+        path => Ok(PathBuf::from(path)),
+    }
+}
+
 /// Returns a parser of integers in a range.
 pub(super) fn integer_in<T>(
     range: RangeInclusive<T>,

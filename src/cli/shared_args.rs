@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 
 use super::duration::parse_duration;
-use super::parse::{existing_path, integer_in, parse_sampling_period, parse_variable};
+use super::parse::{existing_path, integer_in, parse_log_file, parse_sampling_period, parse_variable};
 use crate::app::VariableInputs;
 use crate::experiment::RollbackStrategy;
 use crate::sampling::SamplingOptions;
@@ -43,7 +43,7 @@ pub(super) struct GlobalArgs {
     #[arg(long, global = true, help_heading = "Global options")]
     pub(super) no_color: bool,
     /// Append log lines to this file
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "FILE", value_parser = parse_log_file, help_heading = "Global options")]
     pub(super) log_file: Option<PathBuf>,
     /// Accepted for compatibility with the Chaos Toolkit: there is no log file without --log-file
     #[arg(long, global = true, hide = true)]

@@ -265,8 +265,9 @@ impl Engine {
         }
     }
 
-    /// Records a failure of this program that arrived after the rollbacks began.
-    fn check_late_failures(&self) {
+    /// Records a failure of this program that arrived after the rollbacks began; also after the run, while its recovery
+    /// is sampled.
+    pub fn check_late_failures(&self) {
         let is_recorded =
             matches!(self.state.lock().status, Some(RunStatus::Interrupted | RunStatus::Aborted));
         if !is_recorded && let Some(interrupt) = self.board.find(0, Interrupt::aborts) {

@@ -239,6 +239,10 @@ impl JournalBuilder {
             }
             RunEvent::Aborted { error, code, .. } => {
                 self.journal.unwritten.abortion.get_or_insert_with(|| bounded_text(error.clone()));
+                if self.extension().finished {
+                    // the run has ended, and its recovery is still sampled
+                    self.journal.status = RunStatus::Aborted.into();
+                }
                 let Some(code) = code else { return JournalDelta::default() };
                 self.extension().error_code.get_or_insert_with(|| code.name().to_owned());
                 Self::extension_changed()

@@ -1,5 +1,7 @@
 //! Explains answers that are not those of an API server.
 
+use std::fmt;
+
 use serde_json::Value as Json;
 
 use super::resource::{NETWORK_CHAOS, Resource};
@@ -17,13 +19,33 @@ pub(super) fn explain_missing(resource: &Resource, body: &str) -> Option<String>
     Some(format!("{prefix}{missing}"))
 }
 
+/// Format of an answer that is not the expected JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerFormat {
+    Empty,
+    Html,
+    OtherJson,
+    OtherText,
+}
+
+impl fmt::Display for AnswerFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "an empty answer",
+            Self::Html => "an HTML page",
+            Self::OtherJson => "other JSON",
+            Self::OtherText => "another text",
+        })
+    }
+}
+
 /// Describes an answer that is not the expected JSON.
-pub(super) fn describe_answer(body: &[u8]) -> &'static str {
+pub(super) fn describe_answer(body: &[u8]) -> AnswerFormat {
     match body.trim_ascii_start() {
-        [] => "an empty answer",
-        [b'<', ..] => "an HTML page",
-        [b'{' | b'[', ..] => "other JSON",
-        _ => "another text",
+        [] => AnswerFormat::Empty,
+        [b'<', ..] => AnswerFormat::Html,
+        [b'{' | b'[', ..] => AnswerFormat::OtherJson,
+        _ => AnswerFormat::OtherText,
     }
 }
 
@@ -45,9 +67,9 @@ mod tests {
 
     #[test]
     fn answers_that_are_not_json_are_described() {
-        assert_eq!(describe_answer(b" <html>"), "an HTML page");
-        assert_eq!(describe_answer(b""), "an empty answer");
-        assert_eq!(describe_answer(b"{}"), "other JSON");
-        assert_eq!(describe_answer(b"sign in"), "another text");
+        assert_eq!(describe_answer(b" <html>"), AnswerFormat::Html);
+        assert_eq!(describe_answer(b""), AnswerFormat::Empty);
+        assert_eq!(describe_answer(b"{}"), AnswerFormat::OtherJson);
+        assert_eq!(describe_answer(b"sign in"), AnswerFormat::OtherText);
     }
 }

@@ -51,6 +51,7 @@ pub struct ClusterClient {
     /// Whether this program runs in a Pod of the cluster.
     pub inside: bool,
     timeout: Option<Duration>,
+    withholds_credentials: bool,
 }
 
 /// Connection settings of a client.
@@ -60,6 +61,8 @@ pub(super) struct ConnectionInfo {
     pub(super) context: Option<String>,
     pub(super) namespace: String,
     pub(super) inside: bool,
+    /// Whether there are credentials that are not sent.
+    pub(super) withholds_credentials: bool,
 }
 
 /// Selects objects of a kind.
@@ -286,10 +289,22 @@ impl ClusterClient {
         found: ConnectionInfo,
         timeout: Option<Duration>,
     ) -> Self {
-        let ConnectionInfo { address, source, context, namespace, inside } = found;
+        let ConnectionInfo { address, source, context, namespace, inside, withholds_credentials } = found;
         let client = kube::Client::new(transport, namespace.clone());
         let without_slices = AtomicBool::new(false);
-        Self { client, login, secrets, without_slices, address, source, context, namespace, inside, timeout }
+        Self {
+            client,
+            login,
+            secrets,
+            without_slices,
+            address,
+            source,
+            context,
+            namespace,
+            inside,
+            timeout,
+            withholds_credentials,
+        }
     }
 
     /// Reads the version of the API server; `unknown` without the permission, which no function needs.
@@ -523,7 +538,15 @@ impl ClusterClient {
         };
         let body = body.unwrap_or_else(|| self.secrets.mask(&text));
         let namespace = call.namespace.as_deref();
-        refused_as(call.verb, call.resource.clone(), namespace, status.as_u16(), body.as_bytes())
+        let refused =
+            refused_as(call.verb, call.resource.clone(), namespace, status.as_u16(), body.as_bytes());
+        match refused {
+            Error::Api(mut answer) => {
+                answer.is_without_credentials = self.withholds_credentials;
+                Error::Api(answer)
+            }
+            other => other,
+        }
     }
 
     /// Parses an answer as JSON.
@@ -569,5 +592,6 @@ pub(super) fn refused_as(
         verb,
         resource,
         namespace: namespace.map(str::to_owned),
+        is_without_credentials: false,
     }))
 }

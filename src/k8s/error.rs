@@ -15,6 +15,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::Value as Json;
 
+use super::answer::{AnswerFormat, describe_answer};
 use super::resource::Resource;
 use super::secrets::ConnectionSecrets;
 use crate::error_code::{Coded, ErrorCode, message_chain};
@@ -28,6 +29,9 @@ pub use dial::{DialError, DialErrorKind};
 pub use login::LoginError;
 pub use service::ServiceError;
 pub use settings::SettingsProblem;
+
+/// The hint for an answer of another server.
+const LOGIN_PAGE: &str = "check the address of the server in the kubeconfig; a login page may be in between";
 
 /// Error of the Kubernetes client.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +80,7 @@ pub enum Error {
     Timeout { endpoint: Endpoint, limit: Duration },
     /// Something else than an API server answered, such as a login page.
     #[error("{endpoint} did not answer as an API server: expected JSON, not {found}")]
-    InvalidAnswer { endpoint: Endpoint, found: &'static str },
+    InvalidAnswer { endpoint: Endpoint, found: AnswerFormat },
     #[error("invalid request")]
     InvalidRequest(#[source] http::Error),
     /// A name that would address the whole collection, or another path.
@@ -143,6 +147,8 @@ pub struct ApiError {
     pub resource: Resource,
     /// The namespace of the request; `None` if it was cluster-scoped.
     pub namespace: Option<String>,
+    /// Whether the credentials were not sent, because the address of the server is plain http.
+    pub is_without_credentials: bool,
 }
 
 impl Error {
@@ -186,11 +192,16 @@ impl Error {
         matches!(self, Self::Broken { .. } | Self::Timeout { .. })
     }
 
-    /// Returns the code of a failure of this machine or its way to the API server: the login program, DNS, the proxy.
+    /// Returns the code of a failure of this machine or its way to the API server: the configuration, the credentials,
+    /// DNS, the proxy.
     ///
     /// Such a failure says nothing about the cluster.
     pub fn tool_failure(&self) -> Option<ErrorCode> {
-        Some(self.code()).filter(|code| code.is_of_client())
+        match (self.code(), self) {
+            (code, _) if code.is_of_client() => Some(code),
+            (_, Self::Config(_)) => Some(ErrorCode::ClientConfig),
+            _ => None,
+        }
     }
 
     /// Returns the error status of the API server, if it answered with one.
@@ -230,19 +241,15 @@ fn proxy_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + '
 impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Api(answer) | Self::Rejected { answer, .. } => match answer.code {
-                401 => ErrorCode::ClusterUnauthorized,
-                403 => ErrorCode::ClusterForbidden,
-                404 => ErrorCode::ClusterNotFound,
-                409 => ErrorCode::ClusterConflict,
-                _ => ErrorCode::ClusterApi,
-            },
+            Self::Api(answer) | Self::Rejected { answer, .. } => answer.error_code(),
             Self::Connect { .. } | Self::Broken { .. } => ErrorCode::ClusterUnreachable,
             Self::Tls { .. } => ErrorCode::ClusterTls,
             Self::Dns { .. } => ErrorCode::ClientDns,
             Self::Proxy { .. } => ErrorCode::ClientProxy,
             Self::Login { .. } => ErrorCode::ClientLogin,
             Self::Timeout { .. } => ErrorCode::ClusterTimeout,
+            // JSON may come from an API server of another version
+            Self::InvalidAnswer { found, .. } if *found != AnswerFormat::OtherJson => ErrorCode::ClientAnswer,
             Self::InvalidAnswer { .. } | Self::InvalidRequest(_) | Self::InvalidName { .. } => {
                 ErrorCode::ClusterApi
             }
@@ -271,16 +278,26 @@ impl Coded for Error {
                     format!("check the proxy in {variable}, or add the host of the API server to NO_PROXY")
                 }
             }),
-            Self::InvalidAnswer { .. } => Some(
-                "check the address of the server in the kubeconfig; a login page may be in between"
-                    .to_owned(),
-            ),
+            Self::InvalidAnswer { .. } => Some(LOGIN_PAGE.to_owned()),
             _ => None,
         }
     }
 }
 
 impl ApiError {
+    fn error_code(&self) -> ErrorCode {
+        match self.code {
+            // a redirect, or a page instead of a refusal, comes from a login service in between
+            200..=399 => ErrorCode::ClientAnswer,
+            403 if describe_answer(self.body.as_bytes()) == AnswerFormat::Html => ErrorCode::ClientAnswer,
+            401 => ErrorCode::ClientUnauthorized,
+            403 => ErrorCode::ClusterForbidden,
+            404 => ErrorCode::ClusterNotFound,
+            409 => ErrorCode::ClusterConflict,
+            _ => ErrorCode::ClusterApi,
+        }
+    }
+
     fn status(&self) -> Option<Json> {
         serde_json::from_str(&self.body).ok()
     }
@@ -307,6 +324,10 @@ impl ApiError {
     /// Returns what the user can do, in the imperative.
     pub fn hint(&self) -> Option<String> {
         match self.code {
+            401 | 403 if self.is_without_credentials => {
+                Some("use an https address: credentials are not sent over plain http, as by kubectl".to_owned())
+            }
+            _ if self.error_code() == ErrorCode::ClientAnswer => Some(LOGIN_PAGE.to_owned()),
             401 => Some(
                 "the credentials were rejected (token expired?): log in again, or check the user with `kubectl \
                  config view --minify`"
@@ -374,7 +395,15 @@ mod tests {
             let body = r#"{"message": "no", "reason": "Why"}"#.to_owned();
             let resource = super::super::resource::PODS;
             let namespace = Some("shop".to_owned());
-            Error::Api(Box::new(ApiError { code, body, verb: "list", resource, namespace }))
+            let is_without_credentials = false;
+            Error::Api(Box::new(ApiError {
+                code,
+                body,
+                verb: "list",
+                resource,
+                namespace,
+                is_without_credentials,
+            }))
         };
         assert_eq!(error(404).code(), ErrorCode::ClusterNotFound);
         assert_eq!(error(409).code(), ErrorCode::ClusterConflict);

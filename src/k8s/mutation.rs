@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use serde_json::{Value as Json, json};
 
+use super::answer::{AnswerFormat, describe_answer};
 use super::client::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat};
 use super::error::Error;
 use super::metadata::{Metadata, PartialObject};
@@ -298,7 +299,7 @@ impl PlannedMutation {
     async fn apply(&self, cluster: &ClusterClient) -> Result<AppliedMutation, Error> {
         let failure = match cluster.send(&self.call).await {
             // an unused answer is not parsed
-            Ok(_) if self.call.metadata_only => {
+            Ok(answer) if self.call.metadata_only && describe_answer(&answer) != AnswerFormat::Html => {
                 return Ok(AppliedMutation { answer: Json::Null, changed: !self.was_terminating });
             }
             Ok(answer) => {

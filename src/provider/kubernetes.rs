@@ -17,7 +17,9 @@ use crate::config::ProcessEnv;
 use crate::experiment::resolve::{PythonCall, ResolvedActivity};
 use crate::experiment::{ProviderUsage, ValidationFinding};
 use crate::k8s;
-use crate::k8s::{AppliedMutation, ClusterClient, ConnectionFlags, connect, permitted};
+use crate::k8s::{
+    AppliedMutation, ClusterClient, ConnectionFlags, IgnoredSecrets, connect, ignored_secrets, permitted,
+};
 use crate::mutation::{EffectState, ONLY_LOOKED, ProgressCallback, StopToken, Target};
 use crate::value::{Map, Value};
 
@@ -29,6 +31,8 @@ pub struct FunctionOptions {
     pub allow_all: bool,
     /// The seed of random choices; random by default.
     pub seed: Option<u64>,
+    /// Whether an invalid connection only fails the activity, as in the Chaos Toolkit.
+    pub is_lenient: bool,
 }
 
 /// Provider of functions. Connects to a cluster on first use.
@@ -48,6 +52,11 @@ impl KubernetesProvider {
     /// Checks that the cluster of an activity with these secrets is allowed. Sends nothing.
     pub async fn permits(&self, secrets: &Map) -> Result<(), k8s::Error> {
         permitted(&self.options.flags, &self.environment, secrets).await
+    }
+
+    /// Returns the secrets of an activity that name a cluster, and do not count.
+    pub fn ignored_secrets(&self, secrets: &Map) -> Option<IgnoredSecrets> {
+        ignored_secrets(&self.options.flags, &self.environment, secrets)
     }
 
     /// Returns the client for an activity with these secrets.
@@ -95,7 +104,7 @@ impl KubernetesProvider {
 fn activity_error(error: &chaosk8s::Error) -> ActivityError {
     let message = python_exception(error);
     match error.tool_failure() {
-        Some(code) => ActivityError::Tool { code, message: format!("{message} ({code})") },
+        Some(code) => ActivityError::Tool { code, message: format!("{} ({code})", message.trim_end()) },
         None => ActivityError::Failed(message),
     }
 }
@@ -119,7 +128,12 @@ impl Provider for KubernetesProvider {
             let ResolvedActivity::Python(call) = call else {
                 return Err(ActivityError::Unexpected("not a function".to_owned()));
             };
-            self.ready(call).await.map_err(|error| activity_error(&error))
+            self.ready(call).await.map_err(|error| match &error {
+                chaosk8s::Error::Cluster(k8s::Error::Config(_)) if self.options.is_lenient => {
+                    ActivityError::Failed(python_exception(&error))
+                }
+                _ => activity_error(&error),
+            })
         })
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use base64::Engine as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Scope;
 use super::userinfo::{find_userinfo, mask_userinfo};
@@ -16,6 +17,14 @@ const MASK: &str = "***";
 /// Shorter secrets are masked only if they are the whole text. Otherwise they would mask half the journal, and hide
 /// nothing that could not be guessed.
 const MIN_PART_LENGTH: usize = 4;
+/// The minimum length of a part of base64 that is masked: a shorter one may be an ordinary word.
+const MIN_BASE64_LENGTH: usize = 7;
+/// The lengths of lines of base64, in characters: in PEM, in MIME.
+const BASE64_LINES: [usize; 2] = [64, 76];
+/// The characters that RFC 3986 never encodes.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The characters that Python's `quote` does not encode.
+const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
 /// The configuration keys that the Chaos Toolkit treats as secrets.
 const SECRET_CONFIGURATION: [&str; 2] = ["vault_token", "vault_role_secret"];
 /// The keys of secrets that select a cluster, and whose values are no secrets. Masking `true` would mask half the
@@ -216,14 +225,65 @@ fn collect_secrets(value: &Value, secrets: &mut Vec<String>) {
     }
 }
 
-/// Returns the encodings of a secret in JSON and in URLs.
+/// Returns the encodings of a secret in JSON, in URLs and in base64.
 fn encoded_forms(secret: &str) -> Vec<String> {
     let unquote = |json: String| json[1..json.len() - 1].to_owned();
-    let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-    let mut forms = vec![encoded.replace('+', "%20"), encoded];
+    let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let mut forms = vec![form.replace('+', "%20"), form];
+    for kept in [NON_ALPHANUMERIC, UNRESERVED, PATH] {
+        forms.push(utf8_percent_encode(secret, kept).to_string());
+    }
+    let lower: Vec<String> = forms.iter().map(|form| lower_hexadecimal(form)).collect();
+    forms.extend(lower);
     forms.extend(json_text(&Value::from(secret)).ok().map(unquote));
-    forms.extend(serde_json::to_string(secret).ok().map(unquote));
+    let json = serde_json::to_string(secret).ok().map(unquote);
+    // as the JSON of Go
+    let go = |json: &String| json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+    forms.extend(json.as_ref().map(go));
+    forms.extend(json);
+    forms.extend(base64_forms(secret.as_bytes()));
     forms.retain(|form| form != secret);
+    forms
+}
+
+/// Writes the digits of percent-encoded bytes in lower case.
+fn lower_hexadecimal(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let mut lower = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        lower += "%";
+        lower += &digits.to_ascii_lowercase();
+        lower += rest;
+    }
+    lower
+}
+
+/// Returns the base64 of a secret: alone, and within a longer text, where it starts at any of three places in a group of
+/// three bytes. Programs also break long base64 into lines.
+fn base64_forms(secret: &[u8]) -> Vec<String> {
+    let mut forms = Vec::new();
+    for engine in [base64::prelude::BASE64_STANDARD, base64::prelude::BASE64_URL_SAFE] {
+        let whole = engine.encode(secret);
+        forms.push(whole.trim_end_matches('=').to_owned());
+        forms.push(whole);
+        for before in 0..3 {
+            let text: Vec<u8> = std::iter::repeat_n(0, before).chain(secret.iter().copied()).collect();
+            // only these characters depend on nothing but the secret
+            let (start, end) = ((before * 8).div_ceil(6), text.len() * 8 / 6);
+            let encoded = engine.encode(&text);
+            let Some(part) = encoded.get(start..end).filter(|part| part.len() >= MIN_BASE64_LENGTH) else {
+                continue;
+            };
+            if before == 0 {
+                for width in BASE64_LINES.into_iter().filter(|width| part.len() > *width) {
+                    let lines = part.as_bytes().chunks(width).map(String::from_utf8_lossy);
+                    forms.extend(lines.filter(|line| line.len() >= MIN_BASE64_LENGTH).map(Cow::into_owned));
+                }
+            }
+            forms.push(part.to_owned());
+        }
+    }
     forms
 }
 
@@ -244,12 +304,40 @@ mod tests {
         check(&["s3cret"], "token s3cret, again s3cret", "token ***, again ***");
         check(&["s3cret", "s3cret-and-more"], "s3cret-and-more", "***");
         check(&["a b/c"], "http://h/?t=a+b%2Fc&u=a%20b%2Fc", "http://h/?t=***&u=***");
+        check(&["a b/c"], "a%20b/c a%20b%2fc", "*** ***");
+        check(&["a-b~c d"], "a-b~c%20d a%2Db%7Ec%20d", "*** ***");
+        check(&["a<b>&c"], r#""a\u003cb\u003e\u0026c""#, "\"***\"");
         check(&["qu\"ote"], r#"{"t": "qu\"ote"}"#, r#"{"t": "***"}"#);
         check(&["zü≠rich"], r#""z\u00fc\u2260rich""#, "\"***\"");
         check(&["-----BEGIN-----\nabcdefgh\n-----END-----\n"], "line abcdefgh", "line ***");
         check(&["ab"], "ab cab", "ab cab");
         check(&["ab"], " ab\n", "***");
         check(&["", " "], "nothing", "nothing");
+    }
+
+    #[test]
+    fn base64_of_a_secret_is_masked_wherever_it_starts() {
+        use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+        let secret = "s3cret>of~mine?";
+        let redactor = redactor(&[secret]);
+        let check = |text: &str, expected: &str| assert_eq!(redactor.redact_text(text), expected, "{text}");
+        check(&BASE64_STANDARD.encode(secret), "***");
+        check(&BASE64_URL_SAFE_NO_PAD.encode(secret), "***");
+        // characters that also depend on the text around the secret stay
+        check(&BASE64_STANDARD.encode(format!("x{secret}")), "eH***w==");
+        check(&BASE64_STANDARD.encode(format!("xy{secret}\n")), "eHl***8K");
+        check(&BASE64_URL_SAFE_NO_PAD.encode(format!("xyz{secret}abc")), "eHl6***YWJj");
+        check("s3cret of another", "s3cret of another");
+        // in lines, as the program base64 prints them
+        let long = "0123456789-of-a-long-secret-".repeat(4);
+        let encoded = BASE64_STANDARD.encode(&long);
+        let redactor = self::redactor(&[&long]);
+        for width in [64, 76] {
+            let lines: Vec<&str> =
+                encoded.as_bytes().chunks(width).map(|line| std::str::from_utf8(line).unwrap()).collect();
+            let masked = redactor.redact_text(&lines.join("\n")).into_owned();
+            assert!(!lines.iter().any(|line| masked.contains(&line[..8])), "{masked}");
+        }
     }
 
     #[test]

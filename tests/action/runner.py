@@ -23,6 +23,8 @@ FILES = ["GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_S
 SUMMARY_LIMIT = 1024 * 1024
 # waiting times of the runner after SIGINT, and after SIGTERM
 PATIENCE = (7.5, 2.5)
+# the same for a program that reacts at once: only a machine that is too busy needs them
+LONG_PATIENCE = (60, 60)
 DEADLINE = 180
 
 
@@ -40,6 +42,11 @@ def shell(said, script):
     return [program, *(word.replace("{0}", script) for word in words)]
 
 
+def listen_to_interrupts():
+    """A shell starts its background jobs with SIGINT ignored, and their children inherit it; the runner does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Step:
     """The result of a step."""
 
@@ -51,7 +58,7 @@ class Step:
 class Job:
     """A job on a runner: a workspace, an event, and the outputs of its steps."""
 
-    def __init__(self, folder, event_name="pull_request", event=None, token="the-token-of-the-job", **environment):
+    def __init__(self, folder, event_name="pull_request", event=None, token="the-token-of-the-job", patience=PATIENCE, **environment):
         self.folder = str(folder)
         self.workspace = os.path.join(self.folder, "work space")
         self.temp = os.path.join(self.folder, "temp")
@@ -63,6 +70,7 @@ class Job:
             json.dump(event or {}, file)
         self.tracking = f"github_{uuid.uuid4()}"
         self.token = token
+        self.patience = patience
         self.event, self.event_name = event or {}, event_name
         self.environment = {
             "CI": "true",
@@ -219,7 +227,7 @@ class Run:
         with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(
                 command, env=environment, cwd=os.path.join(job.workspace, folder or ""),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, preexec_fn=listen_to_interrupts,
             )
             deadline = time.monotonic() + DEADLINE
             while process.poll() is None and not (job.cancelled.is_set() and not begun_cancelled):
@@ -236,7 +244,7 @@ class Run:
             told.log = log.read().decode("utf-8", "replace")
 
     def end(self, told, process):
-        for number, patience in zip((signal.SIGINT, signal.SIGTERM), PATIENCE, strict=True):
+        for number, patience in zip((signal.SIGINT, signal.SIGTERM), self.job.patience, strict=True):
             told.signals.append(number.name)
             process.send_signal(number)
             try:
@@ -255,6 +263,10 @@ class Run:
             except ProcessLookupError:
                 pass
         process.wait()
+        # the others have the signal, and take a moment to end on a busy machine
+        deadline = time.monotonic() + DEADLINE
+        while self.job.processes() and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def read(self, told, files):
         """Reads the files with the commands of a step."""

@@ -7,7 +7,7 @@ import yaml
 
 from case import Case
 from expressions import Expression, Wrong, condition, filled
-from runner import Refused, commands, shell, variables
+from runner import LONG_PATIENCE, PATIENCE, Refused, commands, shell, variables
 
 
 def bash(text, **more):
@@ -77,10 +77,10 @@ class Files(unittest.TestCase):
 
 
 class Steps(Case):
-    def run_steps(self, steps, outputs=None, inputs=None, given=None, watch=None):
+    def run_steps(self, steps, outputs=None, inputs=None, given=None, watch=None, patience=PATIENCE):
         document = {"inputs": inputs or {}, "outputs": outputs or {}, "runs": {"using": "composite", "steps": steps}}
         self.write("action/action.yml", yaml.safe_dump(document, sort_keys=False))
-        job = self.job()
+        job = self.job(patience=patience)
         result = job.run(self.path("action"), given, watch and (lambda step, process: watch(job, step, process)))
         result.job = job
         return result
@@ -117,7 +117,7 @@ class Steps(Case):
             with self.assertRaises(Refused):
                 self.run_steps([step])
 
-    def cancel(self, script):
+    def cancel(self, script, patience=PATIENCE):
         started = []
 
         def watch(job, step, process):
@@ -129,12 +129,13 @@ class Steps(Case):
             [bash(script, name="long"), bash("true", name="next"), bash("echo cleaned", name="always", **{"if": "always()"}),
              bash("true", name="not", **{"if": "!cancelled()"})],
             watch=watch,
+            patience=patience,
         )
 
     def test_cancelling_reaches_what_took_the_place_of_the_shell(self):
         program = "import signal,sys,os,time; signal.signal(signal.SIGINT, lambda *_: sys.exit(3)); " \
             "open(os.environ['RUNNER_TEMP'] + '/ready', 'w'); time.sleep(60)"
-        result = self.cancel(f'exec python3 -c "{program}"')
+        result = self.cancel(f'exec python3 -c "{program}"', LONG_PATIENCE)
         self.assertEqual(result.steps["long"].signals, ["SIGINT"])
         self.assertEqual(result.steps["long"].code, 3)
         outcomes = {name: step.outcome for name, step in result.steps.items()}

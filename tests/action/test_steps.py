@@ -4,6 +4,7 @@ import os
 import unittest
 
 from case import Case
+from runner import LONG_PATIENCE
 
 # records how it was started, and does what the test says; reads its environment like its children could
 STAND_IN = """#!/usr/bin/env python3
@@ -209,7 +210,7 @@ class Steps(Case):
             self.assertEqual(self.calls[-1]["environment"]["KUBECTL_CHAOS_INPUT_WORKFLOW_RUN"], expected)
 
     def test_cancelling_reaches_the_binary_itself(self):
-        job = self.job()
+        job = self.job(patience=LONG_PATIENCE)
         seen = []
 
         def watch(step, process):

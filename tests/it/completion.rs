@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{ProcessResult, Response, Sandbox, Server, finish, kubeconfig, refused};
+use crate::harness::{ProcessResult, Response, Sandbox, Server, finish, kubeconfig, kubeconfig_of, refused};
 
 /// Completes words like a shell script.
 fn complete(sandbox: &Sandbox, words: &[&str]) -> ProcessResult {
@@ -65,7 +65,7 @@ fn completion_lists_names_from_kubeconfig() {
 
 #[test]
 fn completion_lists_namespaces_and_trials_of_cluster() {
-    let api = Server::start(|request| {
+    let api = Server::secure(|request| {
         let named = |name: &str, labels: Value| json!({"metadata": {"name": name, "labels": labels}});
         let trial = |name: &str| json!({"kubectl-chaos/trial": name, "other": "label"});
         match request.path.split('?').next().unwrap() {
@@ -80,7 +80,7 @@ fn completion_lists_namespaces_and_trials_of_cluster() {
         }
     });
     let sandbox = Sandbox::new();
-    let config = kubeconfig(&sandbox, &api.url(""), &json!({"token": "of-the-file"}));
+    let config = kubeconfig_of(&sandbox, &api, &json!({"token": "of-the-file"}));
     assert_eq!(complete(&sandbox, &["--kubeconfig", &config, "run", "-n", ""]).stdout, "shop\nshelf\n:4\n");
     assert_eq!(
         complete(&sandbox, &["run", "--kubeconfig", &config, "--namespace=she"]).stdout,
@@ -99,14 +99,15 @@ fn unreachable_cluster_gives_no_completions() {
     };
     let sandbox = Sandbox::new();
     let silent = Server::holding(|_| Response::nothing());
-    check(&sandbox, &kubeconfig(&sandbox, &silent.url(""), &json!({})));
+    check(&sandbox, &kubeconfig_of(&sandbox, &silent, &json!({})));
     check(&sandbox, &kubeconfig(&sandbox, "http://127.0.0.1:1", &json!({})));
     let refusing = Server::start(|_| refused(403, "you may not", &Value::Null));
-    check(&sandbox, &kubeconfig(&sandbox, &refusing.url(""), &json!({})));
+    check(&sandbox, &kubeconfig_of(&sandbox, &refusing, &json!({})));
     // the output and prompts of a credential plugin are hidden, and completion does not wait for it
+    let refusing = Server::secure(|_| refused(403, "you may not", &Value::Null));
     let slow = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh",
         "args": ["-c", "echo password? >&2; read answer; sleep 6"], "interactiveMode": "IfAvailable"}});
-    check(&sandbox, &kubeconfig(&sandbox, &refusing.url(""), &slow));
+    check(&sandbox, &kubeconfig_of(&sandbox, &refusing, &slow));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Response, Sandbox, Server, experiment, function, kubeconfig, with};
+use crate::harness::{Response, Sandbox, Server, experiment, function, kubeconfig_of, with};
 
 /// Variables of the job that no experiment may read.
 const WITHHELD: [&str; 22] = [
@@ -68,7 +68,7 @@ fn ci_tokens_are_removed_from_process_environment() {
 #[test]
 #[cfg(unix)]
 fn ci_tokens_are_removed_from_credential_plugins() {
-    let server = Server::start(|request| match request.path.as_str() {
+    let server = Server::secure(|request| match request.path.as_str() {
         "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
         _ => Response::json(&json!({"metadata": {}, "items": []})),
     });
@@ -78,7 +78,7 @@ fn ci_tokens_are_removed_from_credential_plugins() {
     let script = format!("env > {}; echo '{credential}'", sandbox.path("plugin").display());
     let plugin = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh",
         "args": ["-c", script], "interactiveMode": "Never", "env": [{"name": "WHO", "value": "me"}]}});
-    let config = kubeconfig(&sandbox, &server.url(""), &plugin);
+    let config = kubeconfig_of(&sandbox, &server, &plugin);
     let method = json!([function("probe", "pod.probes", "count_pods", &json!({"label_selector": "a=b"}))]);
     sandbox.experiment(&experiment(&method), ["--kubeconfig", &config]).exits(0);
     let environment = sandbox.read("plugin");

@@ -103,6 +103,39 @@ fn killed_pod_is_confirmed_gone(site: &Site) {
     assert_eq!(site.read(&path).body["status"]["replicas"], 1);
 }
 
+/// Two Deployments with the same two deprecated fields, of which Kubernetes 1.20 reports none.
+fn warnings_are_shown_once_each(site: &Site) {
+    let create = |name: &str| {
+        let mut spec = pod_spec("testbed/busybox:1");
+        spec["nodeSelector"] = json!({"beta.kubernetes.io/arch": "amd64"});
+        spec["volumes"] = json!([{"name": "v", "gitRepo": {"repository": "https://git.invalid/x.git"}}]);
+        let labels = json!({"app": name});
+        let spec = json!({"replicas": 0, "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": spec}});
+        let deployment = object("apps/v1", "Deployment", name, &json!({"spec": spec}));
+        let path = site.sandbox.write(&format!("{name}.json"), deployment.to_string());
+        function("action", "deployment.actions", "create_deployment", &json!({"spec_path": path}))
+    };
+    let finished = site.run(&json!([create("one"), create("two")]), &[]).exits(0);
+    let shown: Vec<&str> = finished
+        .stderr
+        .lines()
+        .filter_map(|line| line.split_once("the API server warns: "))
+        .map(|w| w.1)
+        .collect();
+    let version = site.read("/version").body["minor"].as_str().map(str::to_owned).expect("a version");
+    let is_old = version.trim_end_matches('+').parse::<u32>().expect("a number") < 25;
+    let expected: &[&str] = &[
+        "spec.template.spec.nodeSelector[beta.kubernetes.io/arch]: deprecated since v1.14",
+        "spec.template.spec.volumes[0].gitRepo: deprecated in v1.11",
+    ];
+    let expected = if is_old { &[] } else { expected };
+    assert_eq!(shown.len(), expected.len(), "{}", finished.stderr);
+    for text in expected {
+        assert_eq!(shown.iter().filter(|warning| warning.starts_with(text)).count(), 1, "{text}: {shown:?}");
+    }
+}
+
 mod on_embedded {
     #[test]
     fn killed_pod_is_confirmed_gone() {
@@ -115,5 +148,11 @@ mod on_real {
     #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
     fn killed_pod_is_confirmed_gone() {
         super::killed_pod_is_confirmed_gone(&super::Site::real());
+    }
+
+    #[test]
+    #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
+    fn warnings_of_the_api_server_are_shown_once_each() {
+        super::warnings_are_shown_once_each(&super::Site::real());
     }
 }

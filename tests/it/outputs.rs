@@ -185,3 +185,32 @@ fn time_limit_of_zero_means_no_limit() {
     sandbox.experiment(&quick, ["--timeout", "0", "--effect-timeout", "0"]).exits(0);
     assert_eq!(sandbox.journal()["status"], "completed");
 }
+
+#[test]
+fn log_file_named_like_a_stream_is_refused() {
+    let sandbox = Sandbox::new();
+    for name in ["-", ""] {
+        let flag = format!("--log-file={name}");
+        sandbox
+            .run([flag.as_str(), "discover"])
+            .exits(2)
+            .reports("log lines are always written to standard error");
+    }
+    assert!(!sandbox.path("-").exists());
+}
+
+#[test]
+fn doctor_writes_an_error_document() {
+    let sandbox = Sandbox::new();
+    sandbox.write("invalid.json", "{}");
+    for (source, code) in
+        [("missing.json", "experiment.not-readable"), ("invalid.json", "experiment.invalid")]
+    {
+        let document = sandbox.run(["doctor", source, "-o", "json"]).exits(3).json();
+        assert_eq!(document["schema"], "kubectl-chaos/error/v1", "{document:#}");
+        assert_eq!(document["error"]["code"], code, "{document:#}");
+        let text = sandbox.run(["doctor", source, "-o", "yaml"]).exits(3).stdout;
+        assert!(text.contains(&format!("code: {code}")), "{text}");
+        assert_eq!(sandbox.run(["doctor", source]).exits(3).stdout, "");
+    }
+}

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::github::Job;
 use crate::github::mock::GitHub;
 use crate::harness::{
-    EVERYTHING, ProcessResult, Response, Sandbox, Server, experiment, function, kubeconfig, refused, with,
+    EVERYTHING, ProcessResult, Request, Response, Sandbox, Server, experiment, function, kubeconfig, refused,
+    with,
 };
 use crate::http::nowhere;
 
@@ -57,6 +58,12 @@ fn plants() -> Vec<Plant> {
     users(&mut add);
     clusters(&mut add);
     experiments(&mut add);
+    for plant in &mut found {
+        if plant.place.contains("encoded") {
+            let secret = plant.secrets[0].clone();
+            plant.secrets.extend(encodings(&secret));
+        }
+    }
     // also in the encoding of a password
     for plant in &mut found {
         let password = plant.secrets[0].clone();
@@ -66,6 +73,17 @@ fn plants() -> Vec<Plant> {
         }
     }
     found
+}
+
+/// Returns the parts of base64 that depend on nothing but the secret, and another encoding.
+fn encodings(secret: &str) -> Vec<String> {
+    use base64::Engine as _;
+    let base64 = |before: usize| {
+        let text = "x".repeat(before) + secret;
+        let encoded = base64::prelude::BASE64_STANDARD.encode(&text);
+        encoded[(before * 8).div_ceil(6)..text.len() * 8 / 6].to_owned()
+    };
+    (0..3).map(base64).chain([secret.replace('-', "%2d")]).collect()
 }
 
 type Add<'a> = dyn FnMut(&'static str, &dyn Fn(&str) -> Planted) + 'a;
@@ -104,6 +122,16 @@ fn users(add: &mut Add<'_>) {
     });
     add("variable of a login program", &|s| {
         Planted::User(program(json!(["-c", SHOUT]), json!([{"name": "AWS_SECRET_ACCESS_KEY", "value": s}])))
+    });
+    add("variable of a login program that prints it encoded", &|s| {
+        // alone, in lines, within other texts, and as a query of an address
+        let script = r#"printf %s "$KEY" | base64 >&2; echo "$KEY" | base64 >&2; for text in "x$KEY" "xy$KEY." "$KEY"; do
+            echo "$text" | base64 | tr +/ -_ | tr -d = >&2; done; printf %s "$KEY" | sed s/-/%2d/g >&2; exit 3"#;
+        Planted::User(program(
+            json!(["-c", script]),
+            json!([{"name": "AWS_SECRET_ACCESS_KEY", "value": s},
+            {"name": "KEY", "value": s}]),
+        ))
     });
     add("output of a login program", &|s| {
         Planted::User(program(json!(["-c", format!("echo 'token: {s}'")]), json!([])))
@@ -208,10 +236,15 @@ struct Written {
     texts: Vec<(&'static str, String)>,
 }
 
+type Answer = Box<dyn Fn(&Request) -> Response + Send + Sync>;
+
 /// Runs the experiment with the secret.
 fn run(plant: &Plant, moment: Moment) -> Written {
     let rejects = matches!(&plant.what, Planted::User(_) | Planted::Flags(_) | Planted::Variable(..));
-    let server = Server::start(move |request| match (request.path.as_str(), rejects) {
+    // credentials are sent only with TLS
+    let start: fn(Answer) -> Server =
+        if rejects { |answer| Server::secure(answer) } else { |answer| Server::start(answer) };
+    let server = start(Box::new(move |request| match (request.path.as_str(), rejects) {
         // an answer that repeats what it got
         (_, true) => {
             let got = request.header("authorization").unwrap_or_default().to_owned();
@@ -219,10 +252,10 @@ fn run(plant: &Plant, moment: Moment) -> Written {
         }
         ("/version", _) => Response::json(&json!({"gitVersion": "v1.36.0"})),
         _ => refused(404, "not found", &Value::Null),
-    });
+    }));
     let job = Job::of_a_pull_request();
     let sandbox = &job.sandbox;
-    let mut cluster = json!({"server": server.url("")});
+    let mut cluster = json!({"server": server.url(""), "insecure-skip-tls-verify": rejects});
     let mut user = json!({"token": "t"});
     let mut flags: Vec<String> = Vec::new();
     let count = function("probe", "pod.probes", "count_pods", &json!({"label_selector": "a=b"}));
@@ -364,7 +397,7 @@ fn login_program_is_named_with_its_exit_code() {
     };
     let count = function("probe", "pod.probes", "count_pods", &json!({"label_selector": "a=b"}));
     let check = |user: Value, expected: &str| {
-        let config = kubeconfig(&sandbox, "http://127.0.0.1:1", &user);
+        let config = kubeconfig(&sandbox, "https://127.0.0.1:1", &user);
         let given = ["--kubeconfig", &config];
         sandbox.experiment(&experiment(&json!([count])), given).exits(4).reports(expected);
     };

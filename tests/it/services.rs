@@ -4,14 +4,14 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    NONE, ProcessResult, Request, Response, Sandbox, Server, experiment, kubeconfig, refused, with,
+    NONE, ProcessResult, Request, Response, Sandbox, Server, experiment, kubeconfig_of, refused, with,
 };
 
 const PROXY: &str = "/api/v1/namespaces/shop/services/web:8080/proxy";
 
 /// An API server that has one Service, and forwards requests to `behind`.
 fn api(behind: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Server {
-    Server::start(move |request| match request.path.as_str() {
+    Server::secure(move |request| match request.path.as_str() {
         "/version" => Response::json(&json!({"gitVersion": "v1.20.2"})),
         "/api/v1/namespaces/shop/services/web" => {
             Response::json(&json!({"spec": {"ports": [{"port": 8080}]}}))
@@ -34,7 +34,7 @@ fn hypothesis(provider: &Value) -> Value {
 
 /// Runs an experiment whose hypothesis is one request that must return 200.
 fn ask(sandbox: &Sandbox, api: &Server, provider: Value, arguments: &[&str]) -> ProcessResult {
-    let config = kubeconfig(sandbox, &api.url(""), &json!({"token": "of-the-cluster"}));
+    let config = kubeconfig_of(sandbox, api, &json!({"token": "of-the-cluster"}));
     let given = ["--kubeconfig", &config, "-v", "4"];
     sandbox.experiment(&hypothesis(&provider), given.iter().chain(arguments))
 }
@@ -108,6 +108,22 @@ fn unreachable_service_fails_probe() {
     );
     check("http://other.svc/", Response::nothing, "Service other does not exist in namespace shop");
     check("http://web.svc:81/", Response::nothing, "has no port 81 (ports: 8080)");
+}
+
+#[test]
+fn refused_credentials_are_no_answer_of_the_service() {
+    let login = || {
+        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 401, "message": "Unauthorized",
+            "reason": "Unauthorized"})
+    };
+    let answer = move |_: &Request| Response::new(401, "application/json", &login().to_string());
+    let (sandbox, cluster) = (Sandbox::new(), api(answer));
+    ask(&sandbox, &cluster, get("http://web.svc/"), &[]).exits(9);
+    assert_eq!(sandbox.journal()["kubectl-chaos"]["error_code"], "client.unauthorized");
+    // another 401 is the answer of the Service
+    let cluster = api(|_| Response::new(401, "application/json", r#"{"reason": "Unauthorized"}"#));
+    ask(&sandbox, &cluster, get("http://web.svc/"), &[]).exits(8);
+    assert_eq!(outcome(&sandbox)["output"]["status"], 401);
 }
 
 #[test]

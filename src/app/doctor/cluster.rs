@@ -118,6 +118,12 @@ fn connection_error(error: &k8s::Error, environment: &ProcessEnv) -> CheckResult
 
 /// Returns the hint for a connection error.
 fn connection_hint(error: &k8s::Error, environment: &ProcessEnv) -> String {
+    if let k8s::Error::Api(answer) = error
+        && answer.code == 401
+        && !answer.is_without_credentials
+    {
+        return INVALID_CREDENTIALS.to_owned();
+    }
     // a failure of this machine has a hint of its own
     if let Some(hint) = error.tool_failure().and(error.hint()) {
         return hint;
@@ -126,7 +132,6 @@ fn connection_hint(error: &k8s::Error, environment: &ProcessEnv) -> String {
         .into_iter()
         .find(|name| environment.get(name).is_some_and(|value| !value.is_empty()));
     let hint = match error {
-        k8s::Error::Api(answer) if answer.code == 401 => return INVALID_CREDENTIALS.to_owned(),
         k8s::Error::Api(answer) if answer.code == 403 => {
             return "authenticated but not authorized to read /version; check `kubectl auth whoami` and ask your \
                     administrator"
@@ -214,6 +219,7 @@ mod tests {
                 verb: "get",
                 resource: NAMESPACES,
                 namespace: None,
+                is_without_credentials: false,
             }))
         };
         check(&answer(401), &[], &["log in again"]);

@@ -23,6 +23,7 @@ use super::run_context::{RunContext, VariableInputs, is_invalid};
 use crate::chaosk8s::is_module;
 use crate::console::{ConsoleLine, LineLevel};
 use crate::diagnostic::Diagnostic;
+use crate::error_code::ErrorCode;
 use crate::experiment::Experiment;
 use crate::k8s::rbac::{roles, who};
 use crate::k8s::service::endpoint_permission;
@@ -61,8 +62,11 @@ impl DoctorOutcome {
 /// Why nothing was checked. It is not shown yet.
 pub(crate) enum DoctorFailure {
     Error(AppError),
-    /// Diagnostics of an experiment that is invalid or cannot be read.
-    InvalidExperiment(Vec<Diagnostic>),
+    /// An experiment is invalid or cannot be read.
+    InvalidExperiment {
+        code: ErrorCode,
+        diagnostics: Vec<Diagnostic>,
+    },
 }
 
 impl From<AppError> for DoctorFailure {
@@ -82,16 +86,19 @@ impl DoctorInputs {
     /// Reads settings, variables and experiments, up to the first invalid one.
     async fn read(context: &AppContext, request: &DoctorRequest) -> Result<Self, DoctorFailure> {
         let run_context = RunContext::read(context, &request.variables)?;
-        let invalid = |diagnostic| DoctorFailure::InvalidExperiment(vec![diagnostic]);
+        let invalid = |code: ErrorCode| {
+            move |diagnostic| DoctorFailure::InvalidExperiment { code, diagnostics: vec![diagnostic] }
+        };
         let mut experiments = Vec::new();
         for source in &request.sources {
             let document = source::read(source, &run_context.settings, &run_context.environment, true).await;
-            let document = document.map_err(invalid)?;
+            let document = document.map_err(invalid(ErrorCode::ExperimentNotReadable))?;
             let diagnostics = run_context.faults(&document, context.is_strict());
             if is_invalid(&diagnostics) {
-                return Err(DoctorFailure::InvalidExperiment(diagnostics));
+                let code = ErrorCode::ExperimentInvalid;
+                return Err(DoctorFailure::InvalidExperiment { code, diagnostics });
             }
-            experiments.push(Experiment::read(&document).map_err(invalid)?);
+            experiments.push(Experiment::read(&document).map_err(invalid(ErrorCode::ExperimentInvalid))?);
         }
         let flags = context.connection.flags.clone();
         let request_timeout = flags.request_timeout.or(Some(CLUSTER_TIMEOUT));
@@ -190,9 +197,8 @@ mod tests {
     async fn experiment_that_cannot_be_read_prevents_all_checks() {
         let missing = "missing.json".to_owned();
         let request = DoctorRequest { sources: vec![missing], ..DoctorRequest::default() };
-        let Err(DoctorFailure::InvalidExperiment(diagnostics)) = check(&context(), &request).await else {
-            panic!("checked")
-        };
-        assert_eq!(diagnostics.len(), 1, "{diagnostics:?}");
+        let checked = check(&context(), &request).await;
+        let Err(DoctorFailure::InvalidExperiment { code, diagnostics }) = checked else { panic!("checked") };
+        assert_eq!((code, diagnostics.len()), (ErrorCode::ExperimentNotReadable, 1), "{diagnostics:?}");
     }
 }

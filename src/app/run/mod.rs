@@ -1,5 +1,6 @@
 //! Runs experiments one after the other.
 
+mod connections;
 mod not_started;
 mod prepare;
 mod rejected;
@@ -28,7 +29,8 @@ use crate::sampling::{PhaseTracker, Sampling, SamplingOptions, select_probes};
 use crate::series::Series;
 use crate::substitution::Scope;
 use crate::value::Value;
-use prepare::{PreparedRun, check_credentials, prepare};
+use connections::check_connections;
+use prepare::{PreparedRun, prepare};
 
 pub(crate) use not_started::record_not_started;
 pub(crate) use rejected::RejectedRun;
@@ -266,7 +268,7 @@ async fn execute(
         signal = interrupted => Err(interrupted_by(signal)),
     };
     let scope = scope.map_err(reject)?;
-    check_credentials(context, run_context, &ready.source, &ready.experiment, &scope).await?;
+    check_connections(context, run_context, &ready.source, &ready.experiment, &scope).await?;
     let mut controls = run_context.settings.controls.clone();
     controls.extend(read_control_files(context, &request.control_files).map_err(reject)?);
     let options = RunOptions {
@@ -346,6 +348,8 @@ async fn run_with_sampling(reporter: &dyn Reporter, engine: &Arc<Engine>, sampli
     } else {
         sampling.finish(interrupted).await
     };
+    // samples of the recovery count in a comparison
+    engine.check_late_failures();
     for series in &samples {
         let level = if series.settled { LineLevel::Info } else { LineLevel::Warning };
         reporter.show(&ConsoleLine::note(level, sanitize(&series.to_string())));

@@ -16,13 +16,11 @@ use crate::error_code::{Coded as _, ErrorCode, message_chain};
 use crate::event::RunPlan;
 use crate::experiment::configuration::undeclared_warnings;
 use crate::experiment::document::Document;
-use crate::experiment::resolve::{ResolvedActivity, resolve};
 use crate::experiment::{Experiment, hash_experiment, variable_digests};
 use crate::journal::{ClusterInfo, JournalHeader};
 use crate::k8s;
 use crate::sampling::{sampling_warnings, select_probes};
 use crate::source;
-use crate::substitution::Scope;
 use crate::value::Map;
 
 /// An experiment that was read and checked. Nothing was changed yet.
@@ -162,34 +160,13 @@ async fn reach_cluster(
     }
 }
 
-fn unreachable(source: &str, place: &str, error: &k8s::Error) -> RejectedRun {
+pub(super) fn unreachable(source: &str, place: &str, error: &k8s::Error) -> RejectedRun {
     // an unreachable cluster is named in the error itself
     let place = if error.status().is_some() { place } else { "" };
     let message = format!("cannot use the cluster{place}: {}", message_chain(error));
     let mut rejection = AppError::new(error.code(), message).with_outcome(Outcome::Unreachable);
     rejection.hint = error.hint();
     RejectedRun::new(source, "runtime", rejection)
-}
-
-/// Rejects clusters of activities with credentials of their own that the context allowlist does not contain.
-///
-/// They are known once secrets are resolved, before anything was changed.
-pub(super) async fn check_credentials(
-    context: &AppContext,
-    run_context: &RunContext,
-    source: &str,
-    experiment: &Experiment,
-    scope: &Scope,
-) -> Result<(), RejectedRun> {
-    for activity in experiment.activities().filter(|_| context.connection.is_restricted()) {
-        // an activity that cannot be resolved fails when it runs
-        let Ok(ResolvedActivity::Python(call)) = resolve(activity, scope) else { continue };
-        if is_module(&call.module) {
-            let permitted = run_context.kubernetes.permits(&call.secrets).await;
-            permitted.map_err(|error| unreachable(source, "", &error))?;
-        }
-    }
-    Ok(())
 }
 
 /// Validates the experiment and shows the diagnostics.

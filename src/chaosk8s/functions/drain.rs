@@ -292,6 +292,8 @@ async fn evict(cluster: &ClusterClient, pod: &Metadata, version: Option<&str>) -
     call.repeatable = false;
     match cluster.send(&call).await {
         Ok(_) => Ok(EvictionResult::Evicted),
+        // refused credentials are no answer about the Pod
+        Err(error) if error.tool_failure().is_some() => Err(error.into()),
         Err(k8s::Error::Api(answer)) => match answer.code {
             429 => Ok(EvictionResult::Refused(refusal(&answer))),
             // it is gone, or a new Pod has its name
@@ -353,6 +355,7 @@ mod tests {
                 verb: "create",
                 resource: PODS,
                 namespace: None,
+                is_without_credentials: false,
             };
             assert_eq!(refusal(&answer), expected);
         };

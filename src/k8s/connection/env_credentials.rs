@@ -75,6 +75,7 @@ pub(super) fn from_keys(flags: &ConnectionFlags, keys: &EnvCredentials<'_>) -> O
             ..KubeconfigUser::default()
         },
         token_scheme: key("KUBERNETES_API_KEY_PREFIX"),
+        has_variables: !by_flag,
         source: if by_flag { "--server" } else { "the KUBERNETES_* variables" }.to_owned(),
         ..FoundConnection::default()
     })

@@ -13,6 +13,7 @@
 
 mod context_allowlist;
 mod env_credentials;
+mod ignored_secrets;
 mod kubeconfig;
 mod kubeconfig_file;
 mod settings;
@@ -33,6 +34,7 @@ use super::warnings::WarningHandler;
 use crate::config::ProcessEnv;
 use crate::value::{Map, Value};
 pub use context_allowlist::ContextAllowlist;
+pub use ignored_secrets::{IgnoredSecrets, ignored_secrets};
 
 pub use kubeconfig::{KubeconfigNames, KubeconfigSource, kubeconfigs};
 
@@ -110,6 +112,8 @@ struct FoundConnection {
     context: Option<String>,
     /// Whether it is the cluster of this Pod.
     inside: bool,
+    /// Whether the Chaos Toolkit's variables name host and credentials. As there, an http address then gets them, too.
+    has_variables: bool,
 }
 
 impl FoundConnection {
@@ -187,6 +191,7 @@ pub async fn connect(
         connect_timeout: CONNECT_TIMEOUT,
     };
     let origin = found.source.clone();
+    let withholds_credentials = settings.withholds_credentials;
     let transport = ApiTransport::new(settings, options)
         .map_err(|source| ConfigError::Unusable { origin, source: Box::new(source) })?;
     let info = ConnectionInfo {
@@ -195,6 +200,7 @@ pub async fn connect(
         context: found.context,
         namespace: namespace.unwrap_or_else(|| "default".to_owned()),
         inside: found.inside,
+        withholds_credentials,
     };
     Ok(ClusterClient::new(transport, login, known, info, timeout))
 }
@@ -290,6 +296,7 @@ fn apply_flags(found: &mut FoundConnection, flags: &ConnectionFlags) -> Result<(
     if let Some(server) = not_empty(flags.server.as_deref()) {
         cluster.server = Some(server.to_owned());
         cluster.tls_server_name = None;
+        found.has_variables = false;
     }
     if let Some(name) = name {
         cluster.tls_server_name = Some(name.to_owned());
@@ -302,6 +309,7 @@ fn apply_flags(found: &mut FoundConnection, flags: &ConnectionFlags) -> Result<(
     if let Some(token) = not_empty(flags.token.as_deref()) {
         // a token replaces all other credentials but the certificate
         user.token = Some(token.to_owned());
+        found.has_variables = false;
         (user.token_file, user.username, user.password) = (None, None, None);
         (user.auth_provider, user.exec) = (None, None);
         found.token_scheme = None;

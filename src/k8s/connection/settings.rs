@@ -25,16 +25,24 @@ pub(super) fn check(
 ) -> Result<TransportSettings, Problem> {
     let FoundConnection { cluster, user, .. } = found;
     secrets.add(credentials(cluster, user));
-    let with_tls = cluster.insecure || !cluster.authority.is_empty() || !user.certificate.is_empty();
     let text = cluster.server.as_deref().ok_or(Problem::NoServer)?;
+    let scheme = if found.has_variables { "https" } else { "http" };
     let mut server =
-        server_url(text, with_tls).ok_or_else(|| Problem::InvalidServer(crate::http_client::shown(text)))?;
+        server_url(text, scheme).ok_or_else(|| Problem::InvalidServer(crate::http_client::shown(text)))?;
     let of_address = take_userinfo(&mut server);
     check_login(user)?;
-    let trusted = trusted(cluster, found.inside, secrets)?;
-    let login = match of_address {
-        Some(authorization) if !has_login(user) => LoginMethod::Fixed(authorization),
-        _ => login(found, environment, unattended)?,
+    // as kubectl: without TLS only a password in the address is sent
+    let is_withheld = server.scheme() == "http" && !found.has_variables;
+    let (trusted, identity, login) = if is_withheld {
+        readable(cluster, user)?;
+        let login = of_address.map_or(LoginMethod::None, LoginMethod::Fixed);
+        (TrustedCertificates::Machine, None, login)
+    } else {
+        let login = match of_address {
+            Some(authorization) if !has_login(user) => LoginMethod::Fixed(authorization),
+            _ => login(found, environment, unattended)?,
+        };
+        (trusted(cluster, found.inside, secrets)?, identity(user, secrets)?, login)
     };
     let name = cluster.tls_server_name.clone();
     let server_name =
@@ -44,8 +52,9 @@ pub(super) fn check(
         server,
         trusted,
         server_name: server_name.transpose()?,
-        identity: identity(user, secrets)?,
+        identity,
         login,
+        withholds_credentials: is_withheld && (has_login(user) || !user.certificate.is_empty()),
         headers: impersonation(user)?,
     })
 }
@@ -111,8 +120,9 @@ fn is_secret_name(name: &str) -> bool {
     ["secret", "token", "password", "passwd", "key", "credential"].iter().any(|word| name.contains(word))
 }
 
-/// Parses the address of an API server. Without a scheme it is https with any TLS setting, as in kubectl.
-fn server_url(text: &str, with_tls: bool) -> Option<Url> {
+/// Parses the address of an API server that may have no scheme. In a kubeconfig and in `--server` that means http, as in
+/// kubectl.
+pub(super) fn server_url(text: &str, default_scheme: &str) -> Option<Url> {
     let text = text.trim();
     let usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some();
     let parsed = Url::parse(text).ok().filter(usable);
@@ -120,8 +130,7 @@ fn server_url(text: &str, with_tls: bool) -> Option<Url> {
         Some(url) => url,
         None if text.is_empty() || text.contains("://") => return None,
         None => {
-            let scheme = if with_tls { "https" } else { "http" };
-            let url = Url::parse(&format!("{scheme}://{text}")).ok().filter(usable)?;
+            let url = Url::parse(&format!("{default_scheme}://{text}")).ok().filter(usable)?;
             Some(url).filter(|url| url.path() == "/")?
         }
     };
@@ -155,6 +164,9 @@ fn check_login(user: &KubeconfigUser) -> Result<(), Problem> {
     if user.token.is_some() && (user.username.is_some() || user.password.is_some()) {
         return Err(Problem::TwoLogins("a token", "a password"));
     }
+    if user.token_file.is_some() && (user.username.is_some() || user.password.is_some()) {
+        return Err(Problem::TwoLogins("a token file", "a password"));
+    }
     if user.exec.is_some() && user.auth_provider.is_some() {
         return Err(Problem::TwoLogins("a login program", "an auth-provider"));
     }
@@ -175,6 +187,15 @@ fn read(source: &DataSource, what: &'static str) -> Result<Option<Vec<u8>>, Prob
         path: source.file.clone().unwrap_or_default(),
         source: error,
     })
+}
+
+/// Checks that the files exist, as kubectl does for a connection that does not use them.
+fn readable(cluster: &Cluster, user: &KubeconfigUser) -> Result<(), Problem> {
+    read(&cluster.authority, "certificate-authority")?;
+    if read(&user.certificate, "client-certificate")?.is_some() {
+        read(&user.key, "client-key")?.ok_or(Problem::NoKey)?;
+    }
+    Ok(())
 }
 
 /// Returns the certificates that are trusted. The file of a Pod is read again, because it is replaced.
@@ -219,12 +240,16 @@ fn login(
 ) -> Result<LoginMethod, Problem> {
     let user = &found.user;
     let scheme = found.token_scheme.as_deref().unwrap_or("Bearer");
-    // kubectl prefers the file, too
+    // as kubectl: the file first, then the token beside it
     if let Some(file) = &user.token_file {
-        let text = std::fs::read_to_string(file)
-            .map_err(|source| Problem::UnreadableFile { path: file.clone(), source })?;
-        token_header(scheme, &text)?;
-        return Ok(LoginMethod::File(file.clone()));
+        let fallback = user.token.as_deref().map(|token| token_header(scheme, token)).transpose()?;
+        match (std::fs::read_to_string(file), &fallback) {
+            (Ok(text), _) if !text.trim().is_empty() => drop(token_header(scheme, &text)?),
+            (_, Some(_)) => {}
+            (Ok(_), None) => return Err(Problem::EmptyTokenFile { path: file.clone() }),
+            (Err(source), None) => return Err(Problem::UnreadableFile { path: file.clone(), source }),
+        }
+        return Ok(LoginMethod::File { path: file.clone(), fallback });
     }
     if let Some(token) = &user.token {
         return Ok(LoginMethod::Fixed(token_header(scheme, token)?));
@@ -371,22 +396,22 @@ mod tests {
 
     #[test]
     fn server_address_gets_a_scheme_as_in_kubectl() {
-        let check = |text: &str, with_tls: bool, expected: Option<&str>| {
-            let found = server_url(text, with_tls).map(|url| url.to_string());
+        let check = |text: &str, expected: Option<&str>| {
+            let found = server_url(text, "http").map(|url| url.to_string());
             assert_eq!(found.as_deref(), expected, "{text}");
         };
-        check("https://h:6443", false, Some("https://h:6443/"));
-        check("HTTPS://h/k8s/clusters/c-1?x=y#z", false, Some("https://h/k8s/clusters/c-1"));
-        check("127.0.0.1:6443", true, Some("https://127.0.0.1:6443/"));
-        check("127.0.0.1:8080", false, Some("http://127.0.0.1:8080/"));
-        check("localhost:6443", true, Some("https://localhost:6443/"));
-        check("h", false, Some("http://h/"));
-        check("[::1]:6443", true, Some("https://[::1]:6443/"));
-        check("h/path", true, None);
-        check("ftp://h", true, None);
-        check("https://", true, None);
-        check("", true, None);
-        check("a b", true, None);
+        check("https://h:6443", Some("https://h:6443/"));
+        check("HTTPS://h/k8s/clusters/c-1?x=y#z", Some("https://h/k8s/clusters/c-1"));
+        check("127.0.0.1:8080", Some("http://127.0.0.1:8080/"));
+        check("localhost:6443", Some("http://localhost:6443/"));
+        check("me:pw@localhost:6443", Some("http://me:pw@localhost:6443/"));
+        check("h", Some("http://h/"));
+        check("[::1]:6443", Some("http://[::1]:6443/"));
+        check("h/path", None);
+        check("ftp://h", None);
+        check("https://", None);
+        check("", None);
+        check("a b", None);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub enum SettingsProblem {
     InvalidServerName(String),
     #[error("cannot read {}", path.display())]
     UnreadableFile { path: PathBuf, source: io::Error },
+    #[error("token file {} is empty", path.display())]
+    EmptyTokenFile { path: PathBuf },
     #[error("it has both {0} and {0}-data")]
     DataAndFile(&'static str),
     #[error("it has a certificate-authority, and insecure-skip-tls-verify, which ignores it")]

@@ -34,7 +34,11 @@ pub(super) enum LoginMethod {
     /// The header is always the same.
     Fixed(HeaderValue),
     /// The token is in a file, which is replaced now and then.
-    File(PathBuf),
+    File {
+        path: PathBuf,
+        /// The header to use while the file is missing or empty.
+        fallback: Option<HeaderValue>,
+    },
     Program(Box<LoginProgram>),
 }
 
@@ -74,7 +78,7 @@ impl Login {
         match &self.method {
             LoginMethod::None => return Ok(None),
             LoginMethod::Fixed(header) => return Ok(Some(header.clone())),
-            LoginMethod::File(_) | LoginMethod::Program(_) => {}
+            LoginMethod::File { .. } | LoginMethod::Program(_) => {}
         }
         let mut current = self.current.lock().await;
         if let Some(credential) = current.as_ref().filter(|credential| !credential.is_expired()) {
@@ -105,11 +109,21 @@ impl Login {
             LoginMethod::Fixed(header) => {
                 Ok(Credential { authorization: Some(header.clone()), identity: None, expires: None })
             }
-            LoginMethod::File(path) => {
+            LoginMethod::File { path, fallback } => {
                 let unreadable = |source| LoginError::TokenFile { path: path.clone(), source };
-                let token = tokio::fs::read_to_string(path).await.map_err(unreadable)?;
-                self.secrets.add([token.clone()]);
-                let authorization = bearer(&token).ok_or(LoginError::InvalidToken)?;
+                let token = match tokio::fs::read_to_string(path).await {
+                    Ok(token) if !token.trim().is_empty() => Ok(token),
+                    Ok(_) => Err(unreadable(std::io::Error::other("the file is empty"))),
+                    Err(error) => Err(unreadable(error)),
+                };
+                let authorization = match (token, fallback) {
+                    (Ok(token), _) => {
+                        self.secrets.add([token.clone()]);
+                        bearer(&token).ok_or(LoginError::InvalidToken)?
+                    }
+                    (Err(_), Some(header)) => header.clone(),
+                    (Err(error), None) => return Err(error),
+                };
                 let expires = Some(SystemTime::now() + FILE_LIFETIME + LEEWAY);
                 Ok(Credential { authorization: Some(authorization), identity: None, expires })
             }

@@ -124,11 +124,13 @@ pub fn proxy_refusal(found: &ResolvedService, code: u16, body: &[u8]) -> Option<
     if matches!(code, 502 | 503) && message.starts_with("error trying to reach service") {
         return Some(ServiceError::Proxy(DialError::parse(message)).into());
     }
+    // the API server says nothing about the Service before it knows the user
+    let is_login = code == 401 && status["reason"] == "Unauthorized" && status["code"] == 401;
     let about = &status["details"];
     let is_its_own = matches!(code, 401 | 403 | 404)
         && (about["kind"] == "services" || about["kind"] == "endpoints")
         && about["name"].as_str().is_some_and(|name| name.split(':').next() == Some(&found.name));
-    is_its_own.then(|| {
+    (is_its_own || is_login).then(|| {
         let resource = Resource { plural: "services/proxy".into(), ..SERVICES };
         super::client::refused_as("get", resource, Some(&found.namespace), code, body)
     })
@@ -209,7 +211,11 @@ mod tests {
             &status(404, "services \"web\" not found", json!({"name": "web", "kind": "services"})),
             Some("404"),
         );
+        let login = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 401,
+            "message": "Unauthorized", "reason": "Unauthorized"});
+        check(401, &login.to_string(), Some("the credentials were rejected"));
         // what the Service itself answers is an answer
+        check(401, "{\"status\": 401}", None);
         check(503, "{\"status\": 503}", None);
         check(503, "busy", None);
         check(404, &status(404, "pods \"x\" not found", json!({"name": "x", "kind": "pods"})), None);

@@ -33,6 +33,8 @@ pub(super) struct TransportSettings {
     pub(super) server_name: Option<ServerName<'static>>,
     pub(super) identity: Option<ClientIdentity>,
     pub(super) login: LoginMethod,
+    /// Whether there are credentials that are not sent: the address is plain http.
+    pub(super) withholds_credentials: bool,
     pub(super) headers: HeaderMap,
     pub(super) proxy: Option<ProxyAddress>,
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::policy::v1::Eviction;
 use serde_json::{Value, json};
 
 use super::{api, asked, pods, run};
-use crate::harness::{Response, Sandbox, experiment, function, kubeconfig, with};
+use crate::harness::{Response, Sandbox, experiment, function, kubeconfig_of, with};
 
 fn kill(labels: &str) -> Value {
     function("action", "pod.actions", "terminate_pods", &json!({"label_selector": labels}))
@@ -16,7 +16,7 @@ fn kill(labels: &str) -> Value {
 fn action_without_matching_pods_fails_unless_allowed() {
     let api = api(|request| request.path.contains("/pods").then(|| Response::json(&pods(&[]))));
     let sandbox = Sandbox::new();
-    let config = kubeconfig(&sandbox, &api.url(""), &json!({}));
+    let config = kubeconfig_of(&sandbox, &api, &json!({}));
     let run = |extensions: &Value, code: i32| {
         let experiment = with(experiment(&json!([kill("a=b")])), &json!({"extensions": extensions}));
         sandbox.experiment(&experiment, ["--kubeconfig", &config]).exits(code)

@@ -108,15 +108,15 @@ fn api_request_without_response_times_out() {
 
 #[test]
 fn api_errors_include_hint() {
-    let check = |code: u16, words: &[&str]| {
+    let check = |code: u16, exit: i32, words: &[&str]| {
         let api = api(move |_| Some(refused(code, "you may not", &Value::Null)));
         let sandbox = Sandbox::new();
-        run(&sandbox, &api, &count(&Value::Null), &[]).exits(0);
+        run(&sandbox, &api, &count(&Value::Null), &[]).exits(exit);
         let exception = sandbox.journal()["run"][0]["exception"].to_string();
         for word in words {
             assert!(exception.contains(word), "{word:?} is not in {exception}");
         }
     };
-    check(401, &["log in again", "kubectl config view --minify"]);
-    check(403, &["check the permission with `kubectl auth can-i list pods -n shop`", "you may not"]);
+    check(401, 9, &["log in again", "kubectl config view --minify"]);
+    check(403, 0, &["check the permission with `kubectl auth can-i list pods -n shop`", "you may not"]);
 }

@@ -5,10 +5,20 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::api;
-use crate::harness::{NONE, Request, Response, Sandbox, Server, experiment, function, kubeconfig};
+use crate::harness::{
+    NONE, Request, Response, Sandbox, Server, experiment, function, kubeconfig, kubeconfig_of,
+};
 
 fn server() -> Server {
     api(|_| Some(Response::json(&super::pods(&["a", "b"]))))
+}
+
+/// The same without TLS.
+fn plain_server() -> Server {
+    Server::start(|request| match request.path.as_str() {
+        "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
+        _ => Response::json(&super::pods(&["a", "b"])),
+    })
 }
 
 /// An experiment that counts Pods.
@@ -32,8 +42,7 @@ fn kubeconfig_files_are_merged_with_first_value_winning() {
     let (server, other) = (server(), server());
     let sandbox = Sandbox::new();
     let file = |name: &str, content: Value| sandbox.write(name, content.to_string()).display().to_string();
-    let cluster =
-        |name: &str, server: &Server| json!([{"name": name, "cluster": {"server": server.url("")}}]);
+    let cluster = |name: &str, server: &Server| json!([{"name": name, "cluster": {"server": server.url(""), "insecure-skip-tls-verify": true}}]);
     let first = file(
         "first/config",
         json!({"current-context": "one", "clusters": cluster("c", &server),
@@ -44,7 +53,7 @@ fn kubeconfig_files_are_merged_with_first_value_winning() {
         "second/config",
         json!({"current-context": "two", "clusters": [
                 {"name": "c", "cluster": {"server": "http://127.0.0.1:1"}},
-                {"name": "d", "cluster": {"server": other.url("")}}],
+                {"name": "d", "cluster": {"server": other.url(""), "insecure-skip-tls-verify": true}}],
             // relative to the kubeconfig file
             "users": [{"name": "u", "user": {"tokenFile": "secret"}}, {"name": "v", "user": {"token": "other"}}],
             "contexts": [{"name": "two", "context": {"cluster": "d", "user": "v", "namespace": "shop"}}]}),
@@ -67,7 +76,17 @@ fn connection_flags_override_kubeconfig() {
     let (server, sandbox) = (server(), Sandbox::new());
     let config = kubeconfig(&sandbox, "http://127.0.0.1:1", &json!({"token": "of-the-file"}));
     let address = server.url("");
-    let given = ["--kubeconfig", &config, "--server", &address, "--token", "mine", "-n", "other"];
+    let given = [
+        "--kubeconfig",
+        &config,
+        "--server",
+        &address,
+        "--token",
+        "mine",
+        "-n",
+        "other",
+        "--insecure-skip-tls-verify",
+    ];
     let request = counted(&sandbox, &server, &given);
     assert_eq!(bearer(&request), Some("Bearer mine"));
     assert!(request.path.starts_with("/api/v1/namespaces/other/pods?"), "{}", request.path);
@@ -82,7 +101,7 @@ fn connection_flags_override_kubeconfig() {
 #[test]
 fn impersonation_flags_set_request_headers() {
     let (server, sandbox) = (server(), Sandbox::new());
-    let config = kubeconfig(&sandbox, &server.url(""), &json!({"token": "t"}));
+    let config = kubeconfig_of(&sandbox, &server, &json!({"token": "t"}));
     let mut given = vec!["--kubeconfig", &config, "--as", "jane", "--as-group", "dev", "--as-group", "ops"];
     given.extend(["--as-uid", "7", "--as-user-extra", "reason=test", "--as-user-extra", "reason=again"]);
     let request = counted(&sandbox, &server, &given);
@@ -108,11 +127,10 @@ fn exec_credential_plugin_provides_token() {
         json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh",
             "args": ["-c", script], "interactiveMode": "Never", "env": [{"name": "WHO", "value": "me"}]}})
     };
-    let config =
-        kubeconfig(&sandbox, &server.url(""), &plugin(format!("test $WHO = me && echo '{credential}'")));
+    let config = kubeconfig_of(&sandbox, &server, &plugin(format!("test $WHO = me && echo '{credential}'")));
     let request = counted(&sandbox, &server, &["--kubeconfig", &config]);
     assert_eq!(bearer(&request), Some("Bearer of-the-plugin"));
-    let config = kubeconfig(&sandbox, &server.url(""), &plugin("echo no luck >&2; exit 7".to_owned()));
+    let config = kubeconfig_of(&sandbox, &server, &plugin("echo no luck >&2; exit 7".to_owned()));
     let finished = sandbox.experiment(&count(), ["--kubeconfig", &config]).exits(4);
     assert!(finished.stderr.contains("context one"), "{}", finished.stderr);
 }
@@ -170,7 +188,7 @@ fn chaos_toolkit_keys_configure_cluster() {
 fn token_with_line_break_is_trimmed() {
     let check = |user: Value, flags: &[&str], variable: Option<&str>| {
         let (server, sandbox) = (server(), Sandbox::new());
-        let config = kubeconfig(&sandbox, &server.url(""), &user);
+        let config = kubeconfig_of(&sandbox, &server, &user);
         let (sandbox, config) = match variable {
             Some(key) => (
                 Sandbox::new().env("KUBERNETES_HOST", server.url("")).env("KUBERNETES_API_KEY", key),
@@ -189,7 +207,7 @@ fn token_with_line_break_is_trimmed() {
     }
     // a line break inside is refused before the run
     let sandbox = Sandbox::new();
-    let config = kubeconfig(&sandbox, "http://127.0.0.1:1", &json!({"token": "a\nb"}));
+    let config = kubeconfig(&sandbox, "https://127.0.0.1:1", &json!({"token": "a\nb"}));
     let finished = sandbox.experiment(&count(), ["--kubeconfig", &config]).exits(4);
     assert!(
         finished.stderr.contains("the token has characters that an HTTP header cannot have"),
@@ -199,9 +217,9 @@ fn token_with_line_break_is_trimmed() {
 
 #[test]
 fn server_flag_needs_no_scheme() {
-    let (server, sandbox) = (server(), Sandbox::new());
+    let (server, sandbox) = (plain_server(), Sandbox::new());
     let config = kubeconfig(&sandbox, "http://127.0.0.1:1", &json!({"token": "t"}));
-    let address = server.url("").replace("http://", "");
+    let address = server.host();
     counted(&sandbox, &server, &["--kubeconfig", &config, "--server", &address]);
     for invalid in ["ftp://h", "http://", "h/path", "a b"] {
         let given = ["--kubeconfig", &config, "--server", invalid];
@@ -212,7 +230,7 @@ fn server_flag_needs_no_scheme() {
 #[test]
 fn empty_flags_are_absent() {
     let (server, sandbox) = (server(), Sandbox::new());
-    let config = kubeconfig(&sandbox, &server.url(""), &json!({"token": "t"}));
+    let config = kubeconfig_of(&sandbox, &server, &json!({"token": "t"}));
     let sandbox = sandbox.env("KUBECONFIG", config);
     let names = [
         "kubeconfig",
@@ -244,7 +262,7 @@ fn version_is_not_needed() {
         _ => crate::harness::refused(403, "forbidden", &Value::Null),
     });
     let sandbox = Sandbox::new();
-    let config = kubeconfig(&sandbox, &server.url(""), &json!({"token": "t"}));
+    let config = kubeconfig_of(&sandbox, &server, &json!({"token": "t"}));
     counted(&sandbox, &server, &["--kubeconfig", &config]);
     assert_eq!(sandbox.journal()["kubectl-chaos"]["cluster"]["version"], "unknown");
 }
@@ -253,7 +271,7 @@ fn version_is_not_needed() {
 fn login_page_is_named_with_its_address() {
     let server = Server::start(|_| Response::new(200, "text/html", "<html>sign in</html>"));
     let sandbox = Sandbox::new();
-    let config = kubeconfig(&sandbox, &server.url(""), &json!({"token": "t"}));
+    let config = kubeconfig_of(&sandbox, &server, &json!({"token": "t"}));
     let finished = sandbox.experiment(&count(), ["--kubeconfig", &config]).exits(4);
     let expected = format!("{} (", server.url(""));
     assert!(finished.stderr.contains(&expected), "{}", finished.stderr);
@@ -318,7 +336,7 @@ fn warnings_of_the_server_are_shown_once() {
         Response::with(200, &headers[..if pods { 2 } else { 1 }], &answer.to_string())
     });
     let sandbox = Sandbox::new();
-    let config = kubeconfig(&sandbox, &server.url(""), &json!({"token": "t"}));
+    let config = kubeconfig_of(&sandbox, &server, &json!({"token": "t"}));
     let look = function("probe", "pod.probes", "count_pods", &json!({"label_selector": "app=web"}));
     let finished = sandbox.experiment(&experiment(&json!([look, look])), ["--kubeconfig", &config]).exits(0);
     for text in ["the API server warns: v1 Pods is deprecated", "the API server warns: unknown field \"x\""] {
@@ -333,7 +351,7 @@ fn missing_chaos_mesh_is_named() {
         _ => Response::new(404, "text/plain", "404 page not found\n"),
     });
     let sandbox = Sandbox::new();
-    let config = kubeconfig(&sandbox, &server.url(""), &json!({"token": "t"}));
+    let config = kubeconfig_of(&sandbox, &server, &json!({"token": "t"}));
     let arguments = json!({"name": "slow", "namespaces_selectors": "shop", "mode": "all", "latency": "1s",
         "correlation": "0", "jitter": "0ms"});
     let method = json!([function("action", "chaosmesh.network.actions", "add_latency", &arguments)]);
@@ -344,7 +362,7 @@ fn missing_chaos_mesh_is_named() {
 #[test]
 #[cfg(unix)]
 fn login_program_runs_again_when_its_token_is_rejected() {
-    let server = Server::start(|request| match request.header("authorization") {
+    let server = Server::secure(|request| match request.header("authorization") {
         Some("Bearer token-1") if request.path != "/version" => {
             crate::harness::refused(401, "Unauthorized", &Value::Null)
         }
@@ -359,10 +377,190 @@ fn login_program_runs_again_when_its_token_is_rejected() {
     );
     let user = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh",
         "args": ["-c", script], "interactiveMode": "Never"}});
-    let config = kubeconfig(&sandbox, &server.url(""), &user);
+    let config = kubeconfig_of(&sandbox, &server, &user);
     let look = function("probe", "pod.probes", "count_pods", &json!({"label_selector": "app=web"}));
     sandbox.experiment(&experiment(&json!([look, look, look])), ["--kubeconfig", &config]).exits(0);
     let runs: Vec<String> =
         sandbox.journal()["run"].as_array().unwrap().iter().map(|run| run["status"].to_string()).collect();
     assert_eq!(sandbox.read("runs").lines().count(), 2, "{runs:?}");
+}
+
+/// The expected requests are those of kubectl 1.32: an address without a scheme means http, whatever the TLS settings are,
+/// and without TLS only a password in the address is sent.
+#[test]
+fn plain_http_gets_no_credentials() {
+    let sandbox = Sandbox::new();
+    let (authority, certificate, key) = certificates(&sandbox);
+    let check = |cluster: Value, user: Value, flags: &[&str], expected: Option<&str>| {
+        let server = plain_server();
+        let with_host = |text: &str| text.replace("HOST", &server.host());
+        let config = json!({"current-context": "one", "clusters": [{"name": "c", "cluster": cluster}],
+            "users": [{"name": "u", "user": user}],
+            "contexts": [{"name": "one", "context": {"cluster": "c", "user": "u"}}]});
+        let path = sandbox.write("config", with_host(&config.to_string())).display().to_string();
+        let flags: Vec<String> = flags.iter().map(|flag| with_host(flag)).collect();
+        let given = ["--kubeconfig", &path].map(str::to_owned).into_iter().chain(flags.clone());
+        sandbox.experiment(&count(), given).exits(0);
+        let request = server.requests().into_iter().rfind(|request| request.path.contains("/pods?"));
+        let request = request.unwrap_or_else(|| panic!("no request: {config} {flags:?}"));
+        assert_eq!(bearer(&request), expected, "{config} {flags:?}");
+    };
+    let ran = sandbox.path("ran");
+    let program = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "touch",
+        "args": [ran], "interactiveMode": "Never"}});
+    let users = [
+        json!({"token": "t"}),
+        json!({"username": "me", "password": "pw"}),
+        json!({"client-certificate": certificate, "client-key": key}),
+        json!({"tokenFile": "nowhere"}),
+        json!({"token": "a\nb"}),
+        program,
+    ];
+    let tls = [
+        json!({}),
+        json!({"certificate-authority": authority}),
+        json!({"insecure-skip-tls-verify": true}),
+        json!({"certificate-authority": authority, "insecure-skip-tls-verify": true}),
+    ];
+    for address in ["HOST", "http://HOST"] {
+        for more in &tls {
+            for user in &users {
+                let cluster = crate::harness::with(json!({"server": address}), more);
+                check(cluster.clone(), user.clone(), &[], None);
+                let server = format!("--server={address}");
+                let other = crate::harness::with(cluster, &json!({"server": "https://127.0.0.1:1"}));
+                check(other, user.clone(), &[&server], None);
+            }
+        }
+        let server = format!("--server={address}");
+        let cluster = json!({"server": "https://127.0.0.1:1"});
+        for flags in [
+            vec!["--token=mine"],
+            vec!["--token=mine", "--insecure-skip-tls-verify"],
+            vec!["--insecure-skip-tls-verify"],
+        ] {
+            let flags: Vec<&str> = [server.as_str()].into_iter().chain(flags).collect();
+            check(cluster.clone(), users[0].clone(), &flags, None);
+        }
+    }
+    assert!(!ran.exists(), "the login program ran");
+    // the password of an address is part of the request
+    for address in ["me:pw@HOST", "http://me:pw@HOST"] {
+        check(json!({"server": address}), users[0].clone(), &[], Some("Basic bWU6cHc="));
+    }
+    // host and key of the Chaos Toolkit belong together; the address of a flag replaces the host
+    let (named, other) = (plain_server(), plain_server());
+    let sandbox =
+        Sandbox::new().env("KUBERNETES_HOST", named.url("")).env("KUBERNETES_API_KEY", "of-the-keys");
+    assert_eq!(bearer(&counted(&sandbox, &named, &[])), Some("Bearer of-the-keys"));
+    assert_eq!(bearer(&counted(&sandbox, &other, &["--server", &other.url("")])), None);
+}
+
+/// Files with an authority, a certificate and its key.
+fn certificates(sandbox: &Sandbox) -> (String, String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate =
+        rcgen::CertificateParams::new(vec!["me".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let file = |name: &str, pem: String| sandbox.write(name, pem).display().to_string();
+    (
+        file("ca.pem", certificate.pem()),
+        file("user.pem", certificate.pem()),
+        file("key.pem", key.serialize_pem()),
+    )
+}
+
+#[test]
+fn refusal_without_credentials_names_the_reason() {
+    let server = Server::start(|_| crate::harness::refused(401, "Unauthorized", &Value::Null));
+    let sandbox = Sandbox::new();
+    let config = kubeconfig_of(&sandbox, &server, &json!({"token": "t"}));
+    let finished = sandbox.experiment(&count(), ["--kubeconfig", &config]).exits(4);
+    finished.reports("hint: use an https address: credentials are not sent over plain http");
+}
+
+/// The expected tokens are those that kubectl 1.32 sends.
+#[test]
+fn token_counts_while_its_file_is_missing_or_empty() {
+    let (server, sandbox) = (server(), Sandbox::new());
+    sandbox.write("empty", "");
+    sandbox.write("blank", " \n");
+    sandbox.write("token", "of-the-file\n");
+    let config = |user: Value| kubeconfig_of(&sandbox, &server, &user);
+    for (file, expected) in [
+        ("nowhere", "Bearer of-the-config"),
+        ("empty", "Bearer of-the-config"),
+        ("blank", "Bearer of-the-config"),
+        ("token", "Bearer of-the-file"),
+    ] {
+        let config = config(json!({"token": "of-the-config", "tokenFile": file}));
+        assert_eq!(bearer(&counted(&sandbox, &server, &["--kubeconfig", &config])), Some(expected), "{file}");
+    }
+    for (file, expected) in [("nowhere", "cannot read"), ("empty", "is empty"), ("blank", "is empty")] {
+        let config = config(json!({"tokenFile": file}));
+        sandbox.experiment(&count(), ["--kubeconfig", &config]).exits(4).reports(expected);
+    }
+    let config = config(json!({"tokenFile": "token", "username": "me", "password": "pw"}));
+    let finished = sandbox.experiment(&count(), ["--kubeconfig", &config]).exits(4);
+    finished.reports("the user has a token file and a password: only one is allowed");
+}
+
+/// As in the Chaos Toolkit, a kubeconfig comes first; a run on another cluster than the secrets name is refused.
+#[test]
+fn secrets_beside_a_kubeconfig_are_not_ignored_silently() {
+    let (server, other) = (server(), server());
+    let run = |secrets: Value, flags: &[&str]| {
+        let sandbox = Sandbox::new();
+        let config = kubeconfig_of(&sandbox, &server, &json!({"token": "t"}));
+        let sandbox = sandbox.env("KUBECONFIG", &config);
+        let mut experiment = count();
+        experiment["method"][0]["provider"]["secrets"] = json!(["k8s"]);
+        experiment["secrets"] = json!({"k8s": secrets});
+        let flags: Vec<&str> =
+            flags.iter().map(|flag| if *flag == "CONFIG" { &config } else { *flag }).collect();
+        let finished = sandbox.experiment(&experiment, flags);
+        assert!(!finished.stderr.contains("s3cret"), "{}", finished.stderr);
+        finished
+    };
+    let elsewhere = || json!({"KUBERNETES_HOST": other.url(""), "KUBERNETES_API_KEY": "s3cret"});
+    let refused = run(elsewhere(), &[]).exits(3);
+    let keys = "KUBERNETES_HOST, KUBERNETES_API_KEY in the secrets of 'count_pods'";
+    assert!(refused.stderr.contains(&format!("cannot use {keys}: ")), "{}", refused.stderr);
+    assert!(server.requests().is_empty() && other.requests().is_empty());
+    // what the flags select, and what the Chaos Toolkit does, is used with a warning
+    for flags in [&["--kubeconfig", "CONFIG"][..], &["--context", "one"], &["--strict=false"]] {
+        let finished = run(elsewhere(), flags).exits(0);
+        assert!(finished.stderr.contains(&format!("Warning: ignoring {keys}: ")), "{}", finished.stderr);
+    }
+    // the same cluster, and a context that is named as well
+    run(json!({"KUBERNETES_HOST": server.url(""), "KUBERNETES_API_KEY": "s3cret"}), &[]).exits(0);
+    let mut named = elsewhere();
+    named["KUBERNETES_CONTEXT"] = "one".into();
+    let finished = run(named, &[]).exits(0);
+    assert!(finished.stderr.contains("Warning: ignoring KUBERNETES_HOST"), "{}", finished.stderr);
+    // nothing is said about empty values
+    let finished = run(json!({"KUBERNETES_HOST": "", "KUBERNETES_CONTEXT": "one"}), &[]).exits(0);
+    assert!(!finished.stderr.contains("ignoring"), "{}", finished.stderr);
+    assert!(other.requests().is_empty());
+}
+
+#[test]
+fn request_timeout_is_that_of_kubectl() {
+    let slow = api(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        Some(Response::json(&super::pods(&["a", "b"])))
+    });
+    let sandbox = Sandbox::new();
+    let config = kubeconfig_of(&sandbox, &slow, &json!({"token": "t"}));
+    let run = |flag: &str| sandbox.experiment(&count(), ["--kubeconfig", &config, flag]);
+    for endless in ["", "0", "0s", "-1s", "60"] {
+        run(&format!("--request-timeout={endless}")).exits(0);
+        assert_eq!(sandbox.journal()["run"][0]["status"], "succeeded", "{endless}");
+    }
+    for short in ["1", "1s"] {
+        run(&format!("--request-timeout={short}"));
+        assert_eq!(sandbox.journal()["run"][0]["status"], "failed", "{short}");
+    }
+    for invalid in ["abc", "-1", "1.5", "1d"] {
+        run(&format!("--request-timeout={invalid}")).exits(2).reports("invalid timeout");
+    }
 }

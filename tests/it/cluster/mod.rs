@@ -10,11 +10,11 @@ mod steps;
 
 use serde_json::{Value, json};
 
-use crate::harness::{ProcessResult, Request, Response, Sandbox, Server, experiment, kubeconfig, refused};
+use crate::harness::{ProcessResult, Request, Response, Sandbox, Server, experiment, kubeconfig_of, refused};
 
 /// An API server with a version. `more` answers other requests.
 fn api(more: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static) -> Server {
-    Server::start(move |request| match request.path.as_str() {
+    Server::secure(move |request| match request.path.as_str() {
         "/version" => Response::json(&json!({"gitVersion": "v1.30.0"})),
         _ => more(request).unwrap_or_else(|| refused(404, "not found", &Value::Null)),
     })
@@ -29,7 +29,7 @@ fn pods(names: &[&str]) -> Value {
 
 /// Runs a method on the mock.
 fn run(sandbox: &Sandbox, api: &Server, method: &Value, arguments: &[&str]) -> ProcessResult {
-    let config = kubeconfig(sandbox, &api.url(""), &json!({"token": "of-the-cluster"}));
+    let config = kubeconfig_of(sandbox, api, &json!({"token": "of-the-cluster"}));
     let given = ["--kubeconfig", &config, "--effect-timeout", "2s"];
     sandbox.experiment(&experiment(method), given.iter().chain(arguments))
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{api, asked, run};
 use crate::harness::{
-    Response, Sandbox, Server, experiment, finish, function, kubeconfig, signal, wait_until, with,
+    Response, Sandbox, Server, experiment, finish, function, kubeconfig_of, signal, wait_until, with,
 };
 
 fn scale(replicas: u32) -> Value {
@@ -50,7 +50,7 @@ fn fault_already_present_has_no_effect() {
     let log = Arc::default();
     let api = slow(Duration::ZERO, &log);
     let sandbox = Sandbox::new();
-    let config = kubeconfig(&sandbox, &api.url(""), &json!({}));
+    let config = kubeconfig_of(&sandbox, &api, &json!({}));
     let run = |method: Value, more: Value, code: i32| {
         let experiment = with(experiment(&method), &more);
         sandbox.experiment(&experiment, ["--kubeconfig", &config, "--effect-timeout", "2s"]).exits(code)
@@ -68,7 +68,7 @@ fn inflight_mutation_completes_before_rollback() {
     let log = Arc::default();
     let api = slow(Duration::from_millis(1500), &log);
     let sandbox = Sandbox::new();
-    let config = kubeconfig(&sandbox, &api.url(""), &json!({}));
+    let config = kubeconfig_of(&sandbox, &api, &json!({}));
     let experiment = with(experiment(&json!([scale(0)])), &json!({"rollbacks": [scale(2)]}));
     sandbox.write("experiment.json", experiment.to_string());
     let line = ["run", "experiment.json", "--rollback-strategy", "always", "--kubeconfig", &config];

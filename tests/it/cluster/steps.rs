@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::{api, asked, pods};
 use crate::harness::{
-    Response, Sandbox, Server, experiment, finish, function, is_written, kubeconfig, signal, wait_until, with,
+    Response, Sandbox, Server, experiment, finish, function, is_written, kubeconfig_of, signal, wait_until,
+    with,
 };
 
 fn kill(kind: &str, labels: &str) -> Value {
@@ -43,7 +44,7 @@ fn safeguards_and_dynamic_config_cannot_mutate() {
     let touch = experiment(&json!([process("touch", "touch touched")]));
     let api = stubborn();
     let sandbox = Sandbox::new();
-    let config = kubeconfig(&sandbox, &api.url(""), &json!({}));
+    let config = kubeconfig_of(&sandbox, &api, &json!({}));
     let run = |more: &Value, arguments: &[&str], code: i32| {
         let given = ["--kubeconfig", &config].into_iter().chain(arguments.iter().copied());
         let finished = sandbox.experiment(&with(touch.clone(), more), given).exits(code);
@@ -77,7 +78,7 @@ fn unwritable_journal_skips_actions_but_rolls_back() {
         request.path.contains("/pods").then(|| Response::json(&there))
     });
     let sandbox = Sandbox::new();
-    let config = kubeconfig(&sandbox, &api.url(""), &json!({}));
+    let config = kubeconfig_of(&sandbox, &api, &json!({}));
     // files are limited to 32 KiB: writes beyond fail, like on a full disk
     let fill = process("fill", "head -c 100000 /dev/zero | tr '\\0' x");
     let rollbacks = json!({"rollbacks": [kill("action", "app=second")]});
@@ -100,7 +101,7 @@ fn unwritable_journal_skips_actions_but_rolls_back() {
 fn urgent_signal_skips_effect_confirmation() {
     let hang = |name: &str| process(name, &format!("echo $$ > {name}; sleep 300"));
     let start = |sandbox: &Sandbox, api: &Server, method: &Value| {
-        let config = kubeconfig(sandbox, &api.url(""), &json!({}));
+        let config = kubeconfig_of(sandbox, api, &json!({}));
         sandbox.write("experiment.json", experiment(method).to_string());
         let child =
             sandbox.start(["run", "experiment.json", "--kubeconfig", &config, "--effect-timeout", "1h"]);

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-pub use cluster::{function, kubeconfig, refused};
+pub use cluster::{function, kubeconfig, kubeconfig_of, refused};
 pub use experiment::{action, experiment, probe, with};
 pub use process::is_running_in;
 pub use redaction::{redact, redact_values, replace};

@@ -6,6 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::tls::ServerCertificate;
+
 /// A request as received.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -58,6 +62,7 @@ impl Response {
 
 /// A server that stops when it is dropped.
 pub struct Server {
+    scheme: &'static str,
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
     over: Arc<AtomicBool>,
@@ -66,17 +71,27 @@ pub struct Server {
 impl Server {
     /// Starts a server that returns the responses of a function.
     pub fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
-        Self::serve(answer, false)
+        Self::serve(answer, false, None)
+    }
+
+    /// Starts a server with TLS, whose certificate is not trusted: a client sends its credentials only to such a one.
+    pub fn secure(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        Self::serve(answer, false, Some(Arc::new(ServerCertificate::Signed.certified().0)))
     }
 
     /// Starts a server that keeps every connection open after its response until it stops: the rest of the
     /// response
     /// never comes.
     pub fn holding(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
-        Self::serve(answer, true)
+        Self::serve(answer, true, None)
     }
 
-    fn serve(answer: impl Fn(&Request) -> Response + Send + Sync + 'static, holds: bool) -> Self {
+    fn serve(
+        answer: impl Fn(&Request) -> Response + Send + Sync + 'static,
+        holds: bool,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -89,24 +104,39 @@ impl Server {
                     return;
                 }
                 let (answer, kept, ends) = (Arc::clone(&answer), Arc::clone(&kept), Arc::clone(&ends));
+                let tls = tls.clone();
                 std::thread::spawn(move || {
-                    let Some(request) = read(&stream) else { return };
-                    kept.lock().expect("requests").push(request.clone());
-                    let response = answer(&request);
+                    let respond = |request: &Request| {
+                        kept.lock().expect("requests").push(request.clone());
+                        answer(request)
+                    };
                     // the client may have closed the connection
-                    drop((&stream).write_all(&response.0));
+                    match tls {
+                        None => {
+                            let Some(request) = read(&stream) else { return };
+                            drop((&stream).write_all(&respond(&request).0));
+                        }
+                        Some(config) => {
+                            let connection = ServerConnection::new(config).expect("a connection");
+                            let mut stream = StreamOwned::new(connection, &stream);
+                            let Some(request) = read(&mut stream) else { return };
+                            drop(stream.write_all(&respond(&request).0));
+                            stream.conn.send_close_notify();
+                            drop(stream.flush());
+                        }
+                    }
                     while holds && !ends.load(Ordering::Relaxed) {
                         std::thread::sleep(Duration::from_millis(5));
                     }
                 });
             }
         });
-        Self { address, requests, over }
+        Self { scheme, address, requests, over }
     }
 
     /// A URL on this server.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// Host and port.

@@ -136,7 +136,7 @@ impl ServerCertificate {
     ];
 
     /// The configuration of a server, and the certificate to trust as PEM.
-    fn certified(self) -> (ServerConfig, String) {
+    pub(super) fn certified(self) -> (ServerConfig, String) {
         let (authority, issuer) = authority();
         let key = KeyPair::generate().expect("a key");
         let names = match self {

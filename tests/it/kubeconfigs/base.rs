@@ -88,6 +88,8 @@ impl Base {
             base.write(name, text);
         }
         base.write("token-nl", &format!("{}\n", base.token));
+        base.write("empty", "");
+        base.write("blank", " \n");
         base.write("not-pem", "nothing\n");
         base.write("both.crt", &format!("{}{}", base.authority, base.servers[0].1.authority()));
         base

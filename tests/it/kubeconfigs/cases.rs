@@ -160,6 +160,14 @@ fn logins(table: &mut Table<'_>) {
         "token file beside a wrong token",
         json!({"tokenFile": base.path("token-nl"), "token": "s3cret"}),
     );
+    for (name, file) in [("missing", "nope"), ("empty", "../empty"), ("blank", "../blank")] {
+        table.user(&format!("token beside a {name} token file"), json!({"tokenFile": file, "token": token}));
+        table.user(&format!("{name} token file"), json!({"tokenFile": file}));
+    }
+    table.user(
+        "token file beside a password",
+        json!({"tokenFile": base.path("token"), "username": "me", "password": "s3cret"}),
+    );
     table.user(
         "token and client certificate",
         json!({"token": token, "client-certificate-data": certificate, "client-key-data": key}),

@@ -258,9 +258,11 @@ fn safeguard_errors_match() {
             "arguments": {"probes": [with(probe, &more)]}}}]})
     };
     let path = json!({"type": "jsonpath", "path": "$.a", "target": "stdout"});
+    let lasting = json!({"method": [{"type": "action", "name": "a", "provider": process("sleep", &["60"])}]});
     for (name, entries) in [
         ("not met", guard("false", json!({}))),
-        ("not met in the background", guard("false", json!({"background": true}))),
+        // the method lasts until the safeguard stops it
+        ("not met in the background", with(guard("false", json!({"background": true})), &lasting)),
         (
             "cannot be measured",
             guard("true", json!({"provider": {"type": "http", "url": "http://127.0.0.1:1/"}})),
