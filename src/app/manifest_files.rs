@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::context::AppContext;
-use super::kustomize::{KustomizeError, build, is_chart, kustomization_dir, quoted};
+use super::kustomize::{KustomizeError, build, is_chart, kustomization_dir, quote};
 use crate::console::{ConsoleLine, LineLevel};
 use crate::error_code::{Coded, ErrorCode};
 use crate::trial::manifest::{Manifest, ManifestError, modernise, parse};
@@ -42,7 +42,7 @@ impl Coded for ManifestFileError {
                 Some("a manifest has apiVersion and kind; experiments are not manifests".to_owned())
             }
             Self::HelmChart { dir } => {
-                Some(format!("render it first: helm template {} > manifests.yaml", quoted(dir)))
+                Some(format!("render it first: helm template {} > manifests.yaml", quote(dir)))
             }
             Self::Template { .. } => Some("render it first, for example with helm template".to_owned()),
             Self::Kustomize(error) => error.hint(),

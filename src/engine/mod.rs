@@ -135,7 +135,7 @@ impl InterruptHandle {
 
     /// Waits for a signal, and returns it. Returns immediately if one arrived already.
     pub async fn wait_for_signal(&self) -> Signal {
-        let interrupt = self.board.wait(0, Interrupt::cuts_rollbacks).await;
+        let interrupt = self.board.wait(0, Interrupt::cancels_rollbacks).await;
         match interrupt.signal {
             Some(signal) => signal,
             // only signals cancel rollbacks
@@ -145,7 +145,7 @@ impl InterruptHandle {
 
     /// Returns the first signal, if one arrived.
     pub fn first_signal(&self) -> Option<Signal> {
-        self.board.find(0, Interrupt::cuts_rollbacks).and_then(|interrupt| interrupt.signal)
+        self.board.find(0, Interrupt::cancels_rollbacks).and_then(|interrupt| interrupt.signal)
     }
 }
 
@@ -258,7 +258,7 @@ impl Engine {
         };
         let status = self.state.lock().status;
         if status != Some(RunStatus::Interrupted)
-            && let Some(interrupt) = self.board.find(0, Interrupt::cuts)
+            && let Some(interrupt) = self.board.find(0, Interrupt::cancels)
             && !(status == Some(RunStatus::Aborted) && interrupt.aborts())
         {
             self.record_interrupt(phase, interrupt);
@@ -342,17 +342,17 @@ impl Engine {
     /// A new signal ends the wait; so does an earlier urgent one.
     async fn await_effects(&self) {
         let mut watched = std::mem::take(&mut *self.watched.lock());
-        let known = self.board.count();
+        let ignored = self.board.count();
         let all = async { while watched.join_next().await.is_some() {} };
         tokio::pin!(all);
-        let ended = tokio::select! {
+        let interrupted = tokio::select! {
             // an effect that was observed counts, even if a signal arrived meanwhile
             biased;
             () = &mut all => false,
-            _ = self.board.wait(known, Interrupt::cuts_rollbacks) => true,
-            _ = self.board.wait(0, Interrupt::waits_for_nothing) => true,
+            _ = self.board.wait(ignored, Interrupt::cancels_rollbacks) => true,
+            _ = self.board.wait(0, Interrupt::stops_waiting) => true,
         };
-        if ended {
+        if interrupted {
             self.given_up.send_replace(true);
             all.await;
         }

@@ -80,11 +80,11 @@ impl Safeguards {
     pub(super) fn new(declared: &Declared, engine: Weak<Engine>) -> Self {
         let probes = declared.arguments.get("probes").and_then(Value::as_list).unwrap_or_default();
         let guard = |(index, probe): (usize, &Value)| {
-            let at = format!("{}/provider/arguments/probes/{index}", declared.at);
+            let pointer = format!("{}/provider/arguments/probes/{index}", declared.at);
             let frequency = probe.get("frequency").and_then(Value::as_f64).filter(|seconds| *seconds > 0.0);
             Safeguard {
-                activity: Activity::from_value(probe, &at, &[]),
-                tolerance: Tolerance::read(probe.get("tolerance").unwrap_or(&Value::Null), &at),
+                activity: Activity::from_value(probe, &pointer, &[]),
+                tolerance: Tolerance::read(probe.get("tolerance").unwrap_or(&Value::Null), &pointer),
                 when: match frequency.map(Duration::try_from_secs_f64) {
                     Some(Ok(pause)) => CheckSchedule::Repeatedly(pause),
                     Some(Err(_)) => CheckSchedule::Background,
@@ -106,7 +106,7 @@ impl Safeguards {
                 // the run waits, but interrupts are handled
                 CheckSchedule::First => tokio::select! {
                     checked = guard.check(&engine) => checked?,
-                    interrupt = engine.board.wait(0, Interrupt::cuts) => return Err(interrupt),
+                    interrupt = engine.board.wait(0, Interrupt::cancels) => return Err(interrupt),
                 },
                 CheckSchedule::Background => self.spawn_check(&engine, index, None),
                 CheckSchedule::Repeatedly(pause) => self.spawn_check(&engine, index, Some(pause)),

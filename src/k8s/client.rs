@@ -49,7 +49,7 @@ pub struct ClusterClient {
     /// The default namespace.
     pub namespace: String,
     /// Whether this program runs in a Pod of the cluster.
-    pub inside: bool,
+    pub in_cluster: bool,
     timeout: Option<Duration>,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct ConnectionInfo {
     pub(super) source: String,
     pub(super) context: Option<String>,
     pub(super) namespace: String,
-    pub(super) inside: bool,
+    pub(super) in_cluster: bool,
 }
 
 /// Selects objects of a kind.
@@ -228,12 +228,12 @@ impl ApiRequest {
     /// Rejects empty or path-like names: they would address the whole collection.
     fn check_name(&self) -> Result<(), Error> {
         let changes = self.method != Method::GET;
-        let wrong = match self.name.as_deref() {
+        let is_invalid = match self.name.as_deref() {
             None => changes && self.method != Method::POST,
             Some("") => true,
             Some(name) => changes && (matches!(name, "." | "..") || name.contains(['/', '%'])),
         };
-        if !wrong {
+        if !is_invalid {
             return Ok(());
         }
         Err(Error::InvalidName {
@@ -247,8 +247,8 @@ impl ApiRequest {
         self.check_name()?;
         let mut request = Request::builder().method(self.method.clone()).uri(self.uri());
         if self.metadata_only {
-            let what = if self.name.is_some() { METADATA_OF_ONE } else { METADATA_ONLY };
-            request = request.header(ACCEPT, what);
+            let accepted = if self.name.is_some() { METADATA_OF_ONE } else { METADATA_ONLY };
+            request = request.header(ACCEPT, accepted);
         }
         let body = match &self.body {
             None => Vec::new(),
@@ -286,10 +286,21 @@ impl ClusterClient {
         found: ConnectionInfo,
         timeout: Option<Duration>,
     ) -> Self {
-        let ConnectionInfo { address, source, context, namespace, inside } = found;
+        let ConnectionInfo { address, source, context, namespace, in_cluster } = found;
         let client = kube::Client::new(transport, namespace.clone());
         let without_slices = AtomicBool::new(false);
-        Self { client, login, secrets, without_slices, address, source, context, namespace, inside, timeout }
+        Self {
+            client,
+            login,
+            secrets,
+            without_slices,
+            address,
+            source,
+            context,
+            namespace,
+            in_cluster,
+            timeout,
+        }
     }
 
     /// Reads the version of the API server; `unknown` without the permission, which no function needs.
@@ -317,12 +328,12 @@ impl ClusterClient {
     /// Sends a request unchanged to a path of the API server, and returns the unread answer.
     ///
     /// Only the head of the answer has a deadline.
-    pub async fn pass(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, Error> {
-        let sent = async {
-            let sent = self.client.send(request.map(Body::from)).await;
-            sent.map_err(|error| self.transport_error(error))
+    pub async fn forward(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, Error> {
+        let response = async {
+            let response = self.client.send(request.map(Body::from)).await;
+            response.map_err(|error| self.transport_error(error))
         };
-        self.in_time(sent).await
+        self.in_time(response).await
     }
 
     /// Sends a request, and returns the body of the answer.
@@ -361,10 +372,10 @@ impl ClusterClient {
             if status.is_success() {
                 return Ok(body.to_vec());
             }
-            let busy = status == StatusCode::TOO_MANY_REQUESTS
+            let is_overloaded = status == StatusCode::TOO_MANY_REQUESTS
                 || status == StatusCode::SERVICE_UNAVAILABLE && call.method == Method::GET;
             match wait {
-                Some(wait) if busy && call.repeatable && tries < TRIES => {
+                Some(wait) if is_overloaded && call.repeatable && tries < TRIES => {
                     tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
                 }
                 _ => return Err(self.refused(call, status, &body)),
@@ -474,8 +485,8 @@ impl ClusterClient {
                     let is_timeout = event["object"]["code"] == StatusCode::GATEWAY_TIMEOUT.as_u16();
                     return Ok(if is_timeout { WatchEnd::CacheBehind } else { WatchEnd::Ended });
                 }
-                if let Some(found) = judge(&event["object"]) {
-                    return Ok(WatchEnd::Found(found));
+                if let Some(value) = judge(&event["object"]) {
+                    return Ok(WatchEnd::Found(value));
                 }
             }
         }

@@ -30,7 +30,8 @@ mod warnings;
 
 pub use client::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat};
 pub use connection::{
-    ConnectionFlags, ContextAllowlist, KubeconfigNames, KubeconfigSource, connect, kubeconfigs, permitted,
+    ConnectionFlags, ContextAllowlist, KubeconfigNames, KubeconfigSource, check_allowlist, connect,
+    kubeconfigs,
 };
 pub use discovery::{DiscoveredKind, DiscoveredKinds, get_object, list_deletable_kinds, list_namespaces};
 pub use error::{

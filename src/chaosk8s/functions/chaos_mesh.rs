@@ -62,9 +62,9 @@ fn created(context: &FunctionContext, resource: &Resource, spec: JsonMap<String,
 }
 
 /// Returns the named arguments that are set.
-fn given(context: &FunctionContext, names: &[&str]) -> JsonMap<String, Json> {
-    let said = names.iter().filter(|name| context.arguments.flag(name));
-    said.map(|name| ((*name).to_owned(), context.arguments.json(name))).collect()
+fn given_arguments(context: &FunctionContext, names: &[&str]) -> JsonMap<String, Json> {
+    let given = names.iter().filter(|name| context.arguments.flag(name));
+    given.map(|name| ((*name).to_owned(), context.arguments.json(name))).collect()
 }
 
 fn network_spec(context: &FunctionContext) -> Result<JsonMap<String, Json>> {
@@ -93,7 +93,7 @@ pub(super) fn network(
 ) -> Result<MutationPlan> {
     let mut spec = network_spec(context)?;
     spec.insert("action".to_owned(), action.into());
-    spec.insert(block.to_owned(), given(context, names).into());
+    spec.insert(block.to_owned(), given_arguments(context, names).into());
     Ok(created(context, &NETWORK_CHAOS, spec))
 }
 
@@ -101,7 +101,7 @@ pub(super) fn network(
 pub(super) fn reorder(context: &FunctionContext) -> Result<MutationPlan> {
     let mut spec = network_spec(context)?;
     spec.insert("action".to_owned(), "delay".into());
-    let how = given(context, &["reorder", "gap", "correlation"]);
+    let how = given_arguments(context, &["reorder", "gap", "correlation"]);
     spec.insert("delay".to_owned(), json!({"latency": "10ms", "reorder": how}));
     Ok(created(context, &NETWORK_CHAOS, spec))
 }
@@ -123,11 +123,11 @@ fn stress(context: &FunctionContext, stressors: Json) -> Result<MutationPlan> {
 }
 
 pub(super) fn stress_cpu(context: &FunctionContext) -> Result<MutationPlan> {
-    stress(context, json!({"cpu": given(context, &["workers", "load"])}))
+    stress(context, json!({"cpu": given_arguments(context, &["workers", "load"])}))
 }
 
 pub(super) fn stress_memory(context: &FunctionContext) -> Result<MutationPlan> {
-    let mut memory = given(context, &["workers", "size"]);
+    let mut memory = given_arguments(context, &["workers", "size"]);
     for (key, name) in [("time", "time_to_get_to_size"), ("oomScoreAdj", "oom_score")] {
         if *context.arguments.value(name) != Value::Null {
             memory.insert(key.to_owned(), context.arguments.json(name));

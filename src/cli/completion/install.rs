@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{COMPLETE_COMMAND, HELPER_PREFIX};
 use crate::app::atomic_file::reason;
-use crate::app::search_path::{find, folders, is_open, is_writable};
+use crate::app::search_path::{find, is_open, is_writable, search_dirs};
 use crate::cli::CommandContext;
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::error_code::{Coded, ErrorCode};
@@ -53,7 +53,7 @@ impl Coded for InstallError {
 /// Installs the completion helper. Returns the exit code.
 pub(super) fn install(session: &CommandContext, dir: Option<&Path>) -> u8 {
     match try_install(session, dir) {
-        Ok(output) => session.answer(&output),
+        Ok(output) => session.write_result(&output),
         Err(error) => session.fail(error),
     }
 }
@@ -63,7 +63,7 @@ fn try_install(session: &CommandContext, dir: Option<&Path>) -> Result<String, I
     if cfg!(windows) {
         return Err(InstallError::Windows { helper: format!("{name}.exe") });
     }
-    let search_path = folders(&session.app.environment);
+    let search_path = search_dirs(&session.app.environment);
     let dir = match dir {
         Some(dir) => std::path::absolute(dir)
             .ok()
@@ -73,7 +73,7 @@ fn try_install(session: &CommandContext, dir: Option<&Path>) -> Result<String, I
     };
     let path = dir.join(&name);
     let done = write_helper(&path, &helper_script(&session.program()))?;
-    let warn = |text: String| session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
+    let warn = |text: String| session.terminal.show(&ConsoleLine::note(LineLevel::Warning, text));
     if !search_path.iter().any(|entry| entry.canonicalize().ok() == dir.canonicalize().ok()) {
         warn(format!("{} is not on PATH: kubectl does not find the helper there", dir.display()));
     } else if let Some(other) = find(&name, &session.app.environment)

@@ -27,11 +27,11 @@ pub(super) fn check(
     secrets.add(credentials(cluster, user));
     let with_tls = cluster.insecure || !cluster.authority.is_empty() || !user.certificate.is_empty();
     let text = cluster.server.as_deref().ok_or(Problem::NoServer)?;
-    let mut server =
-        server_url(text, with_tls).ok_or_else(|| Problem::InvalidServer(crate::http_client::shown(text)))?;
+    let mut server = server_url(text, with_tls)
+        .ok_or_else(|| Problem::InvalidServer(crate::http_client::display_url(text)))?;
     let of_address = take_userinfo(&mut server);
     check_login(user)?;
-    let trusted = trusted(cluster, found.inside, secrets)?;
+    let trusted = read_root_certificates(cluster, found.in_cluster, secrets)?;
     let login = match of_address {
         Some(authorization) if !has_login(user) => LoginMethod::Fixed(authorization),
         _ => login(found, environment, unattended)?,
@@ -54,10 +54,11 @@ pub(super) fn check(
 fn credentials(cluster: &Cluster, user: &KubeconfigUser) -> Vec<String> {
     use base64::Engine as _;
     let encode = |bytes: &[u8]| base64::prelude::BASE64_STANDARD.encode(bytes);
-    let mut found: Vec<String> = [&user.token, &user.password].into_iter().flatten().cloned().collect();
+    let mut secrets_of_user: Vec<String> =
+        [&user.token, &user.password].into_iter().flatten().cloned().collect();
     if let Some(password) = &user.password {
         let name = user.username.as_deref().unwrap_or_default();
-        found.push(encode(format!("{name}:{password}").as_bytes()));
+        secrets_of_user.push(encode(format!("{name}:{password}").as_bytes()));
     }
     for url in [&cluster.server, &cluster.proxy_url].into_iter().flatten() {
         if let Ok(url) = Url::parse(url)
@@ -65,27 +66,27 @@ fn credentials(cluster: &Cluster, user: &KubeconfigUser) -> Vec<String> {
         {
             let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
             let (name, password) = (decode(url.username()), decode(url.password().unwrap_or_default()));
-            found.push(encode(format!("{name}:{password}").as_bytes()));
-            found.extend([url.password().unwrap_or_default().to_owned(), password]);
+            secrets_of_user.push(encode(format!("{name}:{password}").as_bytes()));
+            secrets_of_user.extend([url.password().unwrap_or_default().to_owned(), password]);
         }
     }
     if let Some(key) = &user.key.data {
-        found.push(encode(key));
-        found.push(String::from_utf8_lossy(key).into_owned());
+        secrets_of_user.push(encode(key));
+        secrets_of_user.push(String::from_utf8_lossy(key).into_owned());
     }
-    found.extend(user.auth_provider.as_ref().and_then(|provider| provider.id_token.clone()));
+    secrets_of_user.extend(user.auth_provider.as_ref().and_then(|provider| provider.id_token.clone()));
     if let Some(plugin) = &user.exec {
-        found.extend(plugin_secrets(plugin));
+        secrets_of_user.extend(plugin_secrets(plugin));
     }
-    found
+    secrets_of_user
 }
 
 /// Returns the arguments and variables of a login program that may be secret.
 fn plugin_secrets(plugin: &ExecPlugin) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut logins = Vec::new();
     let mut add = |name: &str, value: &str| {
         if !value.is_empty() && (!is_plain(value) || is_secret_name(name)) {
-            found.push(value.to_owned());
+            logins.push(value.to_owned());
         }
     };
     let mut before = "";
@@ -98,7 +99,7 @@ fn plugin_secrets(plugin: &ExecPlugin) -> Vec<String> {
         before = argument;
     }
     plugin.variables.iter().for_each(|(name, value)| add(name, value));
-    found
+    logins
 }
 
 /// Whether a value is an ordinary word, such as `get-token`. Masking it would make a message unreadable.
@@ -167,9 +168,9 @@ fn check_login(user: &KubeconfigUser) -> Result<(), Problem> {
     Ok(())
 }
 
-fn read(source: &DataSource, what: &'static str) -> Result<Option<Vec<u8>>, Problem> {
+fn read(source: &DataSource, field: &'static str) -> Result<Option<Vec<u8>>, Problem> {
     if source.data.is_some() && source.file.is_some() {
-        return Err(Problem::DataAndFile(what));
+        return Err(Problem::DataAndFile(field));
     }
     source.read().map_err(|error| Problem::UnreadableFile {
         path: source.file.clone().unwrap_or_default(),
@@ -178,9 +179,9 @@ fn read(source: &DataSource, what: &'static str) -> Result<Option<Vec<u8>>, Prob
 }
 
 /// Returns the certificates that are trusted. The file of a Pod is read again, because it is replaced.
-fn trusted(
+fn read_root_certificates(
     cluster: &Cluster,
-    inside: bool,
+    in_cluster: bool,
     secrets: &ConnectionSecrets,
 ) -> Result<TrustedCertificates, Problem> {
     let Some(pem) = read(&cluster.authority, "certificate-authority")? else {
@@ -195,7 +196,7 @@ fn trusted(
         return Err(Problem::NoAuthority);
     }
     Ok(match &cluster.authority.file {
-        Some(file) if inside => TrustedCertificates::File(file.clone()),
+        Some(file) if in_cluster => TrustedCertificates::File(file.clone()),
         _ => TrustedCertificates::Given(certificates),
     })
 }
@@ -372,8 +373,8 @@ mod tests {
     #[test]
     fn server_address_gets_a_scheme_as_in_kubectl() {
         let check = |text: &str, with_tls: bool, expected: Option<&str>| {
-            let found = server_url(text, with_tls).map(|url| url.to_string());
-            assert_eq!(found.as_deref(), expected, "{text}");
+            let url = server_url(text, with_tls).map(|url| url.to_string());
+            assert_eq!(url.as_deref(), expected, "{text}");
         };
         check("https://h:6443", false, Some("https://h:6443/"));
         check("HTTPS://h/k8s/clusters/c-1?x=y#z", false, Some("https://h/k8s/clusters/c-1"));

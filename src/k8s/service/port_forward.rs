@@ -82,7 +82,7 @@ impl ForwardGuard {
     }
 
     /// Returns the Service and the Pod of the last connection.
-    pub fn reached(&self) -> Option<(ResolvedService, PodEndpoint)> {
+    pub fn destination(&self) -> Option<(ResolvedService, PodEndpoint)> {
         self.outcome.reached.lock().clone()
     }
 }
@@ -103,7 +103,7 @@ impl PortForward {
     }
 
     /// Creates a ticket for one request.
-    pub fn ticket(&self) -> Result<ForwardGuard, Error> {
+    pub fn guard(&self) -> Result<ForwardGuard, Error> {
         let mut bytes = [0_u8; 16];
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
             .map_err(|_| ServiceError::NoRandomness)?;
@@ -171,14 +171,14 @@ impl PortForwardState {
         &self,
         url: &Url,
     ) -> Result<(kube::api::Portforwarder, ResolvedService, PodEndpoint), Error> {
-        let wanted = named(url, &self.aliases).ok_or_else(|| ServiceError::NotAService(url.clone()))?;
-        let found = find(&self.cluster, &wanted).await?;
+        let service = named(url, &self.aliases).ok_or_else(|| ServiceError::NotAService(url.clone()))?;
+        let found = find(&self.cluster, &service).await?;
         let ready = endpoints(&self.cluster, &found).await?;
         let endpoint =
-            self.turns.next(&ready).ok_or_else(|| ServiceError::NoEndpoints(found.shown()))?.clone();
+            self.turns.next(&ready).ok_or_else(|| ServiceError::NoEndpoints(found.display_name()))?.clone();
         let pods: Api<Pod> = Api::namespaced(self.cluster.client(), &found.namespace);
-        let opened = pods.portforward(&endpoint.pod, &[endpoint.port]).await;
-        match opened {
+        let forwarder = pods.portforward(&endpoint.pod, &[endpoint.port]).await;
+        match forwarder {
             Ok(forwarder) => Ok((forwarder, found, endpoint)),
             Err(error) => Err(self.cluster.upgrade_refused("pods/portforward", &found.namespace, error)),
         }
