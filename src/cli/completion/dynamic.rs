@@ -21,8 +21,8 @@ use crate::value::Map;
 const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Returns the candidates of a source. `given` holds the global flags.
-pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &ProcessEnv) -> Vec<Candidate> {
-    if what == DynamicSource::Functions {
+pub(super) fn look_up(source: DynamicSource, given: &[String], environment: &ProcessEnv) -> Vec<Candidate> {
+    if source == DynamicSource::Functions {
         return discover::names().collect();
     }
     let Some(flags) = parse_flags(given) else { return Vec::new() };
@@ -37,7 +37,7 @@ pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &Proce
         candidates.dedup();
         without_description(candidates)
     };
-    match what {
+    match source {
         DynamicSource::Functions => Vec::new(),
         DynamicSource::Contexts => of_files(|names| &names.contexts),
         DynamicSource::Clusters => of_files(|names| &names.clusters),
@@ -53,8 +53,8 @@ pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &Proce
     }
 }
 
-fn without_description(words: Vec<String>) -> Vec<Candidate> {
-    words.into_iter().map(|word| (word, String::new())).collect()
+fn without_description(candidates: Vec<String>) -> Vec<Candidate> {
+    candidates.into_iter().map(|word| (word, String::new())).collect()
 }
 
 /// The flags that every command takes.
