@@ -121,7 +121,7 @@ fn is_past(date: &str) -> Option<bool> {
 fn default_path(url: &Url) -> &str {
     match url.path().rfind('/') {
         Some(0) | None => "/",
-        Some(at) => &url.path()[..at],
+        Some(end) => &url.path()[..end],
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cookies_go_back_to_where_they_came_from() {
+    fn cookies_are_sent_to_their_origin_only() {
         let check = |from: &str, set: &[&str], to: &str, expected: Option<&str>| {
             let mut jar = CookieJar::default();
             let headers = set.iter().map(|value| (SET_COOKIE, HeaderValue::from_str(value).unwrap()));
@@ -139,8 +139,8 @@ mod tests {
                 all.append(name, value);
             });
             jar.store(&Url::parse(from).unwrap(), &all);
-            let found = jar.header(&Url::parse(to).unwrap());
-            assert_eq!(found.as_ref().map(|value| value.to_str().unwrap()), expected, "{from} {set:?} {to}");
+            let header = jar.header(&Url::parse(to).unwrap());
+            assert_eq!(header.as_ref().map(|value| value.to_str().unwrap()), expected, "{from} {set:?} {to}");
         };
         check("http://h/login", &["s=1; HttpOnly", "t=2; Path=/"], "http://h/x", Some("s=1; t=2"));
         check("http://h:80/a/login", &["s=1"], "http://h:81/a/b", Some("s=1"));
