@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -13,11 +14,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::answer::{describe_answer, explain_missing};
-use super::error::{ApiError, Cause, Endpoint, Error};
+use super::error::{ApiError, Cause, Endpoint, Error, body_error, describe_client_error};
 use super::login::Login;
 use super::resource::{NAMESPACES, Resource};
 use super::secrets::ConnectionSecrets;
 use super::transport::ApiTransport;
+use crate::http_client::BoxError;
 
 /// Page size of lists.
 const PAGE: usize = 500;
@@ -328,12 +330,15 @@ impl ClusterClient {
     /// Sends a request unchanged to a path of the API server, and returns the unread answer.
     ///
     /// Only the head of the answer has a deadline.
-    pub async fn forward(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, Error> {
+    pub async fn forward(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<impl hyper::body::Body<Data = Bytes, Error = BoxError> + use<>>, Error> {
         let response = async {
             let response = self.client.send(request.map(Body::from)).await;
             response.map_err(|error| self.transport_error(error))
         };
-        self.in_time(response).await
+        Ok(self.in_time(response).await?.map(|body| body.map_err(body_error)))
     }
 
     /// Sends a request, and returns the body of the answer.
@@ -504,7 +509,7 @@ impl ClusterClient {
         let resource = Resource { plural: subresource.into(), ..super::resource::PODS };
         let message = match &error {
             kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
-            other => other.to_string(),
+            other => describe_client_error(other),
         };
         let body = self.secrets.mask(&format!("Handshake status {code}: {message}"));
         refused_as("create", resource, Some(namespace), code, body.as_bytes())
@@ -523,7 +528,8 @@ impl ClusterClient {
             },
             other => other,
         };
-        Error::Broken { endpoint: self.endpoint(), source: Cause::new(&error, &self.secrets) }
+        let cause = describe_client_error(&error);
+        Error::Broken { endpoint: self.endpoint(), source: Cause::from_text(&cause, &self.secrets) }
     }
 
     fn refused(&self, call: &ApiRequest, status: StatusCode, body: &[u8]) -> Error {
