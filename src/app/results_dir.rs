@@ -11,6 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::document::{self, MAX_BYTES};
 use crate::journal::{JournalError, Record};
+use crate::sort;
 
 /// Names of the arms: the directories of their journals.
 pub(crate) const ARMS: [&str; 2] = ["before", "after"];
@@ -154,7 +155,7 @@ pub(crate) fn journals(dir: &Path, trust: Trust) -> Result<Vec<PathBuf>, Results
         }
         numbered.push((number, name));
     }
-    numbered.sort();
+    sort::sort(&mut numbered);
     Ok(numbered.into_iter().map(|(_, name)| dir.join(name)).collect())
 }
 

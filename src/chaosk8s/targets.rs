@@ -3,6 +3,7 @@
 use crate::chaosk8s::error::{Error, Result};
 use crate::k8s::Metadata;
 use crate::rng::SeededRng;
+use crate::sort;
 
 /// Rule that selects targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub(super) fn select(
     rng: &mut SeededRng,
 ) -> Vec<Metadata> {
     if rule.oldest {
-        candidates.sort_by(|a, b| a.creation_timestamp.cmp(&b.creation_timestamp));
+        sort::sort_by(&mut candidates, |a, b| a.creation_timestamp.cmp(&b.creation_timestamp));
     }
     if rule.all {
         return candidates;

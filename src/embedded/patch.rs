@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::api_resources::ApiResource;
 use super::status::ApiStatus;
+use crate::sort;
 
 /// The type of a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,7 +178,7 @@ fn reorder(items: &mut [Json], order: &[Json], list: &str) {
         };
         order.iter().position(is_same).unwrap_or(usize::MAX)
     };
-    items.sort_by_key(position_of);
+    sort::sort_by_key(items, position_of);
 }
 
 fn strip_directives(object: &Map<String, Json>) -> Map<String, Json> {

@@ -7,6 +7,7 @@ use base64::Engine as _;
 
 use super::Scope;
 use super::userinfo::{find_userinfo, mask_userinfo};
+use crate::sort;
 use crate::value::{Map, Value, json_text};
 
 /// The replacement of a secret.
@@ -88,7 +89,7 @@ impl Redactor {
                 redactor.parts.extend(lines.map(str::to_owned));
             }
         }
-        redactor.parts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        sort::sort_by(&mut redactor.parts, |a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         redactor.parts.dedup();
         redactor
     }

@@ -9,6 +9,7 @@ use super::check_result::CheckResult;
 use crate::app::search_path::{distrust_reason, find, program_name, program_output, search_dirs};
 use crate::config::ProcessEnv;
 use crate::provider::is_runnable;
+use crate::sort;
 
 /// kubectl supports plugin completion from this minor version on.
 const MIN_COMPLETION_MINOR: u32 = 26;
@@ -73,7 +74,7 @@ async fn find_programs(plugin: &PluginInfo, environment: &ProcessEnv, this_progr
         let Ok(entries) = std::fs::read_dir(&dir) else { continue };
         let mut files: Vec<String> =
             entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        files.sort();
+        sort::sort(&mut files);
         for file in files {
             let path = dir.join(&file);
             let Some(stem) = program_name(&file).filter(|stem| stem.starts_with(name)) else { continue };

@@ -9,6 +9,7 @@ use crate::github::WorkflowJob;
 use crate::github::workflow_command::{Annotation, AnnotationLevel};
 use crate::report::ReportSummary;
 use crate::report::summary::{ProbeCheckState, RunSummary, StepStatus, shorten};
+use crate::sort;
 
 /// Maximum number of annotations; one more counts the rest.
 const MAX_ANNOTATIONS: usize = 10;
@@ -101,10 +102,10 @@ pub(super) fn annotations(summary: &ReportSummary, source: Option<&ExperimentSou
         });
     }
     // the most important ones stay
-    visible.sort_by_key(|annotation| annotation.level);
+    sort::sort_by_key(&mut visible, |annotation| annotation.level);
     let omitted = visible.len().saturating_sub(MAX_ANNOTATIONS);
     visible.truncate(MAX_ANNOTATIONS);
-    visible.sort_by_key(|annotation| (annotation.level, annotation.line));
+    sort::sort_by_key(&mut visible, |annotation| (annotation.level, annotation.line));
     if omitted > 0 {
         visible.push(Annotation::new(
             AnnotationLevel::Notice,
@@ -140,7 +141,7 @@ fn collect_problems(summary: &ReportSummary) -> Vec<RunProblem> {
         }
     }
     // problems of the same importance stay in the order of the runs
-    problems.sort_by_key(|problem| (problem.level, problem.section));
+    sort::sort_by_key(&mut problems, |problem| (problem.level, problem.section));
     problems
 }
 

@@ -14,6 +14,7 @@ use crate::cli::shared_args::GlobalArgs;
 use crate::config::ProcessEnv;
 use crate::k8s;
 use crate::k8s::{ClusterClient, ConnectionFlags, KubeconfigNames, connect, kubeconfigs, list_namespaces};
+use crate::sort;
 use crate::trial::list_trial_names;
 use crate::value::Map;
 
@@ -33,7 +34,7 @@ pub(super) fn look_up(source: DynamicSource, given: &[String], environment: &Pro
             let names = file.names.iter().flat_map(names);
             candidates.extend(names.cloned());
         }
-        candidates.sort();
+        sort::sort(&mut candidates);
         candidates.dedup();
         without_description(candidates)
     };

@@ -12,6 +12,7 @@ use crate::embedded::EmbeddedCluster;
 use crate::embedded::api::{DeleteOptions, resolve_int_or_percent};
 use crate::embedded::json_fields::{condition, items, name, number, text};
 use crate::embedded::store::ObjectKey;
+use crate::sort;
 
 /// Identifies the Pods of one template.
 const HASH_LABEL: &str = "pod-template-hash";
@@ -37,7 +38,7 @@ impl EmbeddedCluster {
             .iter()
             .position(|set| template_without_hash(set) == template)
             .map(|index| sets.swap_remove(index));
-        sets.sort_by_key(|set| revision(set));
+        sort::sort_by_key(&mut sets, |set| revision(set));
         let paused = deployment["spec"]["paused"] == true;
         let desired = number(&deployment["spec"]["replicas"]);
         let last = sets.iter().chain(new.as_ref()).map(|set| revision(set)).max().unwrap_or(0);
@@ -225,7 +226,7 @@ impl EmbeddedCluster {
         let position_of = |entry: &Json| {
             items(&current["status"]["conditions"]).position(|old| old["type"] == entry["type"])
         };
-        conditions.sort_by_key(|entry| {
+        sort::sort_by_key(&mut conditions, |entry| {
             find_unchanged(entry).and_then(|_| position_of(entry)).unwrap_or(usize::MAX)
         });
         status["conditions"] = json!(conditions);

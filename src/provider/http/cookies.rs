@@ -6,6 +6,8 @@ use http::HeaderMap;
 use http::header::{HeaderValue, SET_COOKIE};
 use url::{Host, Url};
 
+use crate::sort;
+
 /// Cookies that servers set during a request.
 #[derive(Debug, Default)]
 pub(super) struct CookieJar {
@@ -42,7 +44,7 @@ impl CookieJar {
     pub(super) fn header(&self, url: &Url) -> Option<HeaderValue> {
         let mut fitting: Vec<&Cookie> = self.cookies.iter().filter(|cookie| cookie.fits(url)).collect();
         // longer paths first; the sort keeps the order of arrival
-        fitting.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        sort::sort_by_key(&mut fitting, |cookie| std::cmp::Reverse(cookie.path.len()));
         let pairs: Vec<String> =
             fitting.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
         let mut value = HeaderValue::from_str(&pairs.join("; ")).ok().filter(|value| !value.is_empty())?;
