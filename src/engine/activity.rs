@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use super::control::{ControlPoint, ControlScope};
 use super::standard_error::last_lines;
 use super::{Engine, InterruptLog};
@@ -401,11 +403,11 @@ impl Engine {
                 let engine = Arc::clone(self);
                 let limit = self.options.effect_timeout;
                 let mut given_up = self.given_up.subscribe();
-                self.watched.lock().spawn(async move {
+                let confirm = async move {
                     let (state, detail) = tokio::select! {
                         // an effect that was observed counts, even if the run ends at the same time
                         biased;
-                        confirmation = tokio::time::timeout(limit, panic_guard::catch_async(watch)) => match confirmation {
+                        result = tokio::time::timeout(limit, panic_guard::catch_async(watch)) => match result {
                             Ok(Ok(confirmation)) => confirmation,
                             Ok(Err(panic)) => {
                                 engine.raise_tool_failure(panic.code(), &name, &panic.to_string());
@@ -420,7 +422,8 @@ impl Engine {
                         }
                     };
                     engine.emit_effect(id, name, state, &detail, asked_at);
-                });
+                };
+                self.watched.lock().spawn(confirm.boxed());
                 false
             }
         }

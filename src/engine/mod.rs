@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -195,10 +196,11 @@ impl Engine {
         self.emit(&RunEvent::RunStarted(Box::new(self.start())));
         let deadline = self.options.timeout.map(|limit| {
             let board = Arc::clone(&self.board);
-            tokio::spawn(async move {
+            let raise = async move {
                 tokio::time::sleep(limit).await;
                 board.raise(Interrupt::timeout(limit.as_secs_f64()));
-            })
+            };
+            tokio::spawn(raise.boxed())
         });
         if let Err(interrupt) = self.controls.apply(&ControlPoint::before(ControlScope::Experiment)).await {
             self.record_interrupt(RunPhase::Before, interrupt);

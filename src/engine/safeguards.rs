@@ -6,6 +6,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
@@ -117,7 +118,7 @@ impl Safeguards {
 
     fn spawn_check(&self, engine: &Arc<Engine>, index: usize, pause: Option<Duration>) {
         let (engine, guards) = (Arc::downgrade(engine), Arc::clone(&self.guards));
-        self.running.lock().spawn(async move {
+        let check = async move {
             loop {
                 let Some(engine) = engine.upgrade() else { return };
                 if let Err(interrupt) = guards[index].check(&engine).await {
@@ -130,7 +131,8 @@ impl Safeguards {
                     None => return,
                 }
             }
-        });
+        };
+        self.running.lock().spawn(check.boxed());
     }
 }
 

@@ -1,10 +1,11 @@
 //! Sequences of activities: the method and the rollbacks.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -29,7 +30,7 @@ impl Engine {
         let plan = &self.options.plan;
         let mut continuous = None;
         if plan.has_hypothesis && plan.hypothesis.checks_during() {
-            let mut watching = Box::pin(Arc::clone(self).watch_continuously(stopped));
+            let mut watching = Arc::clone(self).watch_continuously(stopped).boxed();
             if begin(&mut watching).await.is_pending() {
                 continuous = Some(tokio::spawn(watching));
             }
@@ -126,7 +127,7 @@ impl Engine {
                 let ignored = self.board.count();
                 // only urgent interrupts abandon background activities
                 let cancellation = Cancellation { ignored, matches: Interrupt::abandons_background };
-                let mut activity = Box::pin(async move {
+                let activity = async move {
                     let site = ExecutionSite { phase, background: true, cancellation };
                     // an unexpected error of a background activity leaves its entry without a status
                     if let StepResult::Errored(PhaseError { message, code: Some(code) }) =
@@ -138,7 +139,8 @@ impl Engine {
                             engine.redactor.redact_text(&message),
                         ));
                     }
-                });
+                };
+                let mut activity = activity.boxed();
                 if begin(&mut activity).await.is_pending() {
                     background.spawn(activity);
                 }
@@ -186,6 +188,6 @@ impl Engine {
 }
 
 /// Polls a background future once, so that it starts before the steps that follow.
-async fn begin<F: Future<Output = ()> + Send>(future: &mut Pin<Box<F>>) -> Poll<()> {
+async fn begin(future: &mut BoxFuture<'static, ()>) -> Poll<()> {
     std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }

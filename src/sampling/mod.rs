@@ -17,6 +17,7 @@ mod probe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
@@ -230,7 +231,7 @@ impl Sampling {
         let stop = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
         for probe in &probes {
-            tasks.spawn(Arc::clone(probe).sample_until_stopped(began, stop.subscribe()));
+            tasks.spawn(Arc::clone(probe).sample_until_stopped(began, stop.subscribe()).boxed());
         }
         Ok(Self { probes, phases, options, stop, tasks })
     }
@@ -321,7 +322,7 @@ impl ProbeSampler {
                 due += period;
             }
             if under_way.len() < IN_FLIGHT {
-                let _: AbortHandle = under_way.spawn(Arc::clone(&self).sample(number, due));
+                let _: AbortHandle = under_way.spawn(Arc::clone(&self).sample(number, due).boxed());
             } else {
                 self.finish_slot(number, due, SlotResult::Sampled(None, SampleOutcome::Saturated));
             }

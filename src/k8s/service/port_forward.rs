@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 
 use base64::Engine as _;
+use futures_util::FutureExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use parking_lot::Mutex;
@@ -98,7 +99,7 @@ impl PortForward {
             tickets: Mutex::default(),
             turns: RoundRobin::default(),
         });
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)).boxed());
         Ok(Self { address, shared, accepting })
     }
 
@@ -123,7 +124,7 @@ async fn accept(listener: TcpListener, shared: Arc<PortForwardState>) {
         };
         let shared = Arc::clone(&shared);
         // the ticket holds the result of a connection
-        tokio::spawn(async move { drop(shared.serve(stream).await) });
+        tokio::spawn(async move { drop(shared.serve(stream).await) }.boxed());
     }
 }
 
