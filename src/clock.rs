@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_written_as_python_writes_it() {
+    fn timestamp_is_written_as_in_python() {
         let check = |micros: i64, expected: &str| assert_eq!(Timestamp::from_micros(micros).iso(), expected);
         check(1_795_415_512_211_695, "2026-11-23T06:31:52.211695+00:00");
         check(1_795_415_512_000_000, "2026-11-23T06:31:52+00:00");
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_read_with_and_without_a_zone() {
+    fn timestamp_is_read_with_and_without_a_zone() {
         let check = |text: &str, expected: Option<&str>| {
             assert_eq!(Timestamp::parse(text).map(Timestamp::iso).as_deref(), expected, "{text}");
         };

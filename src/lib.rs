@@ -11,7 +11,7 @@
 //!  2  runs       engine  sampling  trial        order of activities, samples, variants; no provider, no printing
 //!  1  I/O        provider  chaosk8s  k8s  http_client  github  source  config  embedded  demo_app
 //!     views      console  compare  report       text from events and journals
-//!  0  data       experiment  substitution  tolerance  event  journal  series  mutation  statistics
+//!  0  data       experiment  substitution  tolerance  event  journal  series  mutation  statistics  sort
 //!                value  arm  diagnostic  error_code  panic_guard  clock  rng  text   pure: no I/O, no async runtime
 //! ```
 //!
@@ -27,9 +27,10 @@
 //! | diagnostic | 0 | – |
 //! | mutation | 0 | clock |
 //! | rng | 0 | – |
+//! | sort | 0 | – |
 //! | text | 0 | – |
 //! | statistics | 0 | rng |
-//! | substitution | 0 | value |
+//! | substitution | 0 | sort, value |
 //! | experiment | 0 | diagnostic, error_code, substitution, text, value |
 //! | tolerance | 0 | error_code, experiment, substitution, value |
 //! | event | 0 | clock, error_code, mutation, experiment, tolerance, value |
@@ -44,15 +45,15 @@
 //! | github | 1 | clock, error_code, experiment, http_client, text |
 //! | config | 1 | diagnostic, error_code, experiment, http_client, value |
 //! | source | 1 | config, diagnostic, error_code, experiment, http_client |
-//! | k8s | 1 | config, error_code, http_client, mutation, substitution, value |
-//! | chaosk8s | 1 | clock, diagnostic, error_code, experiment, k8s, mutation, rng, tolerance, value |
-//! | embedded | 1 | clock, demo_app, error_code, rng |
+//! | k8s | 1 | config, error_code, http_client, mutation, sort, substitution, value |
+//! | chaosk8s | 1 | clock, diagnostic, error_code, experiment, k8s, mutation, rng, sort, tolerance, value |
+//! | embedded | 1 | clock, demo_app, error_code, rng, sort |
 //! | demo_app | 1 | clock, error_code, experiment, http_client |
-//! | provider | 1 | chaosk8s, config, diagnostic, error_code, experiment, http_client, k8s, mutation, panic_guard, series, substitution, text, value |
+//! | provider | 1 | chaosk8s, config, diagnostic, error_code, experiment, http_client, k8s, mutation, panic_guard, series, sort, substitution, text, value |
 //! | engine | 2 | clock, config, error_code, event, experiment, http_client, mutation, panic_guard, provider, substitution, text, tolerance, value |
 //! | sampling | 2 | chaosk8s, clock, engine, error_code, event, experiment, mutation, panic_guard, provider, series, substitution, tolerance, value |
 //! | trial | 2 | arm, chaosk8s, error_code, experiment, k8s, mutation, provider, rng, substitution, value |
-//! | app | 3 | chaosk8s, clock, compare, config, console, diagnostic, embedded, engine, error_code, event, experiment, github, http_client, journal, k8s, mutation, provider, report, sampling, series, source, substitution, text, trial, value |
+//! | app | 3 | chaosk8s, clock, compare, config, console, diagnostic, embedded, engine, error_code, event, experiment, github, http_client, journal, k8s, mutation, provider, report, sampling, series, sort, source, substitution, text, trial, value |
 //! | cli | 4 | everything |
 
 pub mod app;
@@ -81,6 +82,7 @@ pub mod report;
 pub mod rng;
 pub mod sampling;
 pub mod series;
+pub mod sort;
 pub mod source;
 pub mod statistics;
 pub mod substitution;

@@ -21,15 +21,15 @@ thread_local! {
 
 /// A panic that was caught.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the program met a bug at {place}; please report it (internal.panic)")]
+#[error("the program met a bug at {location}; please report it (internal.panic)")]
 pub struct CaughtPanic {
     /// File, line and column in the code.
-    place: String,
+    location: String,
 }
 
 impl CaughtPanic {
     fn last() -> Self {
-        Self { place: LAST_PLACE.with_borrow(Clone::clone) }
+        Self { location: LAST_PLACE.with_borrow(Clone::clone) }
     }
 }
 
@@ -111,24 +111,24 @@ impl Drop for Guard {
 fn install_hook() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
-        let shown = std::panic::take_hook();
+        let default_hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            note(info);
+            record_location(info);
             // a debug build shows it in any case
             if GUARDED.get() == 0 || cfg!(debug_assertions) {
-                shown(info);
+                default_hook(info);
             }
         }));
     });
 }
 
-fn note(info: &PanicHookInfo<'_>) {
-    let place = info.location().map_or_else(
+fn record_location(info: &PanicHookInfo<'_>) {
+    let location = info.location().map_or_else(
         || "an unknown place".to_owned(),
         |location| format!("{}:{}:{}", in_crate(location.file()), location.line(), location.column()),
     );
     PANICS.set(PANICS.get() + 1);
-    LAST_PLACE.set(place);
+    LAST_PLACE.set(location);
 }
 
 /// Returns a source path from the directory of its crate on: the rest is about the machine of the build.
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn places_start_at_their_crate() {
+    fn panic_locations_start_at_their_crate() {
         assert_eq!(
             in_crate("/home/x/.cargo/registry/src/index/hyper-1.0.0/src/lib.rs"),
             "hyper-1.0.0/src/lib.rs"

@@ -90,19 +90,19 @@ mod tests {
             hash_of(&path).unwrap()
         };
         let base = hash("a.json", r#"{"title": "t", "method": [{"name": "a"}]}"#);
-        let same = hash("b.yaml", "title: other\nmethod: [{name: a}]\n");
+        let unchanged = hash("b.yaml", "title: other\nmethod: [{name: a}]\n");
         let other = hash("c.yaml", "title: t\nmethod: [{name: b}]\n");
-        let none = hash_of(&dir.path().join("none")).unwrap();
+        let missing = hash_of(&dir.path().join("none")).unwrap();
         for (reference, branch) in
             [(HashReference::Base, "the base branch"), (HashReference::Publisher, "the publishing branch")]
         {
-            assert_eq!(base.changed_by(&same, reference), None);
+            assert_eq!(base.changed_by(&unchanged, reference), None);
             let changed = base.changed_by(&other, reference).unwrap();
             assert!(
                 changed.contains(branch) && changed.contains("changes its activities or probes"),
                 "{changed}"
             );
-            let added = none.changed_by(&base, reference).unwrap();
+            let added = missing.changed_by(&base, reference).unwrap();
             assert!(added.contains(branch) && added.contains("adds it"), "{added}");
         }
         std::fs::write(dir.path().join("broken.json"), "{").unwrap();

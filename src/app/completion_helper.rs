@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::atomic_file::reason;
 use super::context::AppContext;
 use super::error::AppError;
-use super::search_path::{find, folders, is_open, is_writable};
+use super::search_path::{find, is_open, is_writable, search_dirs};
 use crate::console::{ConsoleLine, LineLevel};
 use crate::error_code::{Coded, ErrorCode};
 
@@ -90,7 +90,7 @@ fn install_helper(context: &AppContext, request: &HelperRequest) -> Result<Insta
     if cfg!(windows) {
         return Err(InstallError::Windows { helper: format!("{}.exe", request.name) });
     }
-    let search_path = folders(&context.environment);
+    let search_path = search_dirs(&context.environment);
     let dir = match &request.dir {
         Some(dir) => std::path::absolute(dir)
             .ok()

@@ -13,8 +13,8 @@ const MODULE_PREFIX: &str = "chaosk8s.";
 pub(crate) enum DiscoverError {
     #[error("cannot list the functions of package {0}: only the package {PACKAGE} is built in")]
     Package(String),
-    #[error("unknown function or module \"{what}\"")]
-    Unknown { what: String, similar: Option<String> },
+    #[error("unknown function or module \"{query}\"")]
+    Unknown { query: String, similar: Option<String> },
 }
 
 impl Coded for DiscoverError {
@@ -36,46 +36,46 @@ impl Coded for DiscoverError {
 /// Returns the names of functions and modules, with descriptions.
 pub(crate) fn names() -> impl Iterator<Item = (String, String)> {
     let listed = || functions().filter(|function| function.listed);
-    let mut seen = std::collections::BTreeSet::new();
+    let mut unique = std::collections::BTreeSet::new();
     let names = listed().map(|function| (function.name.to_owned(), function.about.to_owned()));
     let modules = listed().map(|function| (function.module.to_owned(), "module".to_owned()));
     let mut all: Vec<_> = names.chain(modules).collect();
-    all.retain(|(word, _)| seen.insert(word.clone()));
+    all.retain(|(name, _)| unique.insert(name.clone()));
     all.into_iter()
 }
 
 /// Finds functions by package, full name, name, or module prefix.
-pub(crate) fn find_functions(what: &str) -> Result<Vec<Function>, DiscoverError> {
+pub(crate) fn find_functions(query: &str) -> Result<Vec<Function>, DiscoverError> {
     let listed = || functions().filter(|function| function.listed);
-    if what == PACKAGE {
+    if query == PACKAGE {
         return Ok(listed().collect());
     }
-    let whole = |function: &Function| format!("{}.{}", function.module, function.name);
-    if let Some(only) = functions().find(|function| whole(function) == what) {
+    let qualified_name = |function: &Function| format!("{}.{}", function.module, function.name);
+    if let Some(only) = functions().find(|function| qualified_name(function) == query) {
         return Ok(vec![only]);
     }
-    let below = |module: &str, above: &str| {
-        module.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    let is_inside = |module: &str, parent: &str| {
+        module.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
     let matches: Vec<Function> = listed()
         .filter(|function| {
             let short = function.module.strip_prefix(MODULE_PREFIX).unwrap_or(function.module);
-            function.name == what || below(function.module, what) || below(short, what)
+            function.name == query || is_inside(function.module, query) || is_inside(short, query)
         })
         .collect();
     if !matches.is_empty() {
         return Ok(matches);
     }
     // unlisted functions exist only for old experiments
-    if let Some(old) = functions().find(|function| function.name == what) {
+    if let Some(old) = functions().find(|function| function.name == query) {
         return Ok(vec![old]);
     }
     let words: Vec<String> = names().map(|(word, _)| word).collect();
-    let is_package = what.starts_with("chaostoolkit");
-    let similar = suggestion(what, words.iter().map(String::as_str));
+    let is_package = query.starts_with("chaostoolkit");
+    let similar = suggestion(query, words.iter().map(String::as_str));
     Err(match similar {
-        _ if is_package => DiscoverError::Package(what.to_owned()),
-        similar => DiscoverError::Unknown { what: what.to_owned(), similar },
+        _ if is_package => DiscoverError::Package(query.to_owned()),
+        similar => DiscoverError::Unknown { query: query.to_owned(), similar },
     })
 }
 
@@ -85,10 +85,10 @@ mod tests {
 
     #[test]
     fn functions_are_found_by_name_and_module() {
-        let check = |what: &str, count: usize, first: &str| {
-            let matches = find_functions(what).unwrap();
+        let check = |query: &str, count: usize, first: &str| {
+            let matches = find_functions(query).unwrap();
             let name = format!("{}.{}", matches[0].module, matches[0].name);
-            assert_eq!((matches.len(), name.as_str()), (count, first), "{what}");
+            assert_eq!((matches.len(), name.as_str()), (count, first), "{query}");
         };
         let kill = "chaosk8s.pod.actions.terminate_pods";
         check("terminate_pods", 1, kill);
@@ -105,8 +105,8 @@ mod tests {
 
     #[test]
     fn unknown_function_error_suggests_names() {
-        let check = |what: &str, text: &str| {
-            let error = find_functions(what).unwrap_err();
+        let check = |query: &str, text: &str| {
+            let error = find_functions(query).unwrap_err();
             let hint = error.hint().unwrap_or_default();
             assert!(hint.contains(text), "{error}: {hint}");
         };

@@ -83,10 +83,10 @@ struct JournalFileState {
     live: LiveLayout,
     files: JournalPaths,
     /// Whether there are changes since the last update.
-    behind: bool,
+    is_outdated: bool,
     /// The error of the last update.
     error: Option<std::io::Error>,
-    over: bool,
+    is_finished: bool,
 }
 
 /// Records events in the journal.
@@ -103,14 +103,15 @@ impl JournalFile {
             recorder: JournalBuilder::new(header),
             live: LiveLayout::default(),
             files,
-            behind: false,
+            is_outdated: false,
             error: None,
-            over: false,
+            is_finished: false,
         };
         let shared = Arc::new(SharedJournal { state: Mutex::new(state), changed: Condvar::new() });
         let flusher = Arc::clone(&shared);
-        let thread =
-            std::thread::Builder::new().name("journal".to_owned()).spawn(move || flusher.flush_until_over());
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || flusher.flush_until_finished());
         let thread = thread.map_err(JournalFileError::Thread)?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -131,8 +132,8 @@ impl JournalFile {
     }
 
     /// Adds the results of sampling.
-    pub(crate) fn sampled(&self, samples: Vec<Series>) {
-        self.shared.state.lock().recorder.sampled(samples);
+    pub(crate) fn add_samples(&self, samples: Vec<Series>) {
+        self.shared.state.lock().recorder.add_samples(samples);
     }
 
     /// Writes the final journal. Returns the journal and the result of writing it.
@@ -151,7 +152,7 @@ impl JournalFile {
     }
 
     fn stop(&mut self) {
-        self.shared.state.lock().over = true;
+        self.shared.state.lock().is_finished = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -178,11 +179,11 @@ impl EventWatcher for JournalWatcher {
         if parts.is_empty() {
             return;
         }
-        state.live.touch(&parts);
+        state.live.mark_changed(&parts);
         if at_once {
             state.update();
-        } else if !state.behind {
-            state.behind = true;
+        } else if !state.is_outdated {
+            state.is_outdated = true;
             self.0.changed.notify_all();
         }
     }
@@ -191,7 +192,7 @@ impl EventWatcher for JournalWatcher {
 impl JournalSync for JournalRecord {
     fn flush(&self) -> Result<(), JournalSyncError> {
         let mut state = self.0.state.lock();
-        if state.behind || state.error.is_some() {
+        if state.is_outdated || state.error.is_some() {
             state.update();
         }
         match &state.error {
@@ -213,16 +214,16 @@ fn copy_error(error: &std::io::Error) -> std::io::Error {
 
 impl SharedJournal {
     /// Writes changes, at most [`DELAY`] late, until the run is over.
-    fn flush_until_over(&self) {
+    fn flush_until_finished(&self) {
         let mut state = self.state.lock();
-        while !state.over {
-            if !state.behind {
+        while !state.is_finished {
+            if !state.is_outdated {
                 self.changed.wait(&mut state);
                 continue;
             }
-            let until = Instant::now() + DELAY;
-            while !state.over && !self.changed.wait_until(&mut state, until).timed_out() {}
-            if state.behind && !state.over {
+            let deadline = Instant::now() + DELAY;
+            while !state.is_finished && !self.changed.wait_until(&mut state, deadline).timed_out() {}
+            if state.is_outdated && !state.is_finished {
                 state.update();
             }
         }
@@ -231,13 +232,13 @@ impl SharedJournal {
 
 impl JournalFileState {
     fn update(&mut self) {
-        self.behind = false;
+        self.is_outdated = false;
         let copy = self.files.next;
         let patch = self.live.patch(copy, &self.recorder);
         self.error = self.files.update(patch).err();
         if self.error.is_some() {
             // the next change tries again; `flush` and `finish` report the error
-            self.live.forget(copy);
+            self.live.invalidate(copy);
         }
     }
 }

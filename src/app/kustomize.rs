@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value as Json;
 
 use super::context::AppContext;
-use super::search_path::{distrusted, find};
+use super::search_path::{distrust_reason, find};
 use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::text::truncate_line;
 
@@ -69,7 +69,7 @@ impl KustomizeError {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::NoKubectl { dir } | Self::Distrusted { dir, .. } | Self::Remote { dir, .. } => {
-                Some(format!("render it first: kubectl kustomize {} > manifests.yaml", quoted(dir)))
+                Some(format!("render it first: kubectl kustomize {} > manifests.yaml", quote(dir)))
             }
             Self::Start { .. } | Self::Failed { .. } | Self::Unchecked { .. } => None,
         }
@@ -77,7 +77,7 @@ impl KustomizeError {
 }
 
 /// Quotes a path for a shell.
-pub(crate) fn quoted(path: &Path) -> String {
+pub(crate) fn quote(path: &Path) -> String {
     let path = path.display().to_string();
     shlex::try_quote(&path).map_or_else(|_| "DIR".to_owned(), std::borrow::Cow::into_owned)
 }
@@ -100,14 +100,14 @@ pub(crate) fn is_chart(path: &Path) -> bool {
 /// Builds the manifests of a kustomization with kubectl.
 pub(crate) fn build(context: &AppContext, dir: &Path) -> Result<String, KustomizeError> {
     let is_restricted = context.connection.is_restricted();
-    let mut seen = BTreeSet::new();
-    match find_remote(dir, &mut seen) {
+    let mut visited = BTreeSet::new();
+    match find_remote(dir, &mut visited) {
         Ok(Some(reference)) if is_restricted => {
-            let reference = shown_reference(&reference);
+            let reference = display_reference(&reference);
             return Err(KustomizeError::Remote { dir: dir.to_owned(), reference });
         }
         Ok(Some(reference)) => {
-            let reference = shown_reference(&reference);
+            let reference = display_reference(&reference);
             let text = format!("kustomization {}: fetching '{reference}' from the network", dir.display());
             context.reporter.show(&ConsoleLine::note(LineLevel::Warning, text));
         }
@@ -119,7 +119,7 @@ pub(crate) fn build(context: &AppContext, dir: &Path) -> Result<String, Kustomiz
     }
     let program = find("kubectl", &context.environment);
     let program = program.ok_or_else(|| KustomizeError::NoKubectl { dir: dir.to_owned() })?;
-    if let Some(reason) = distrusted(&program) {
+    if let Some(reason) = distrust_reason(&program) {
         return Err(KustomizeError::Distrusted { dir: dir.to_owned(), program, reason });
     }
     let mut command = Command::new(&program);
@@ -153,12 +153,15 @@ fn failure_message(stderr: &str) -> String {
 }
 
 /// Returns a part of a kustomization, or of its bases, that is not on this machine. An error says why this is unknown.
-fn find_remote(dir: &Path, seen: &mut BTreeSet<PathBuf>) -> Result<Option<String>, UncheckedKustomization> {
-    let real = dir.canonicalize()?;
-    if !seen.insert(real) {
+fn find_remote(
+    dir: &Path,
+    visited: &mut BTreeSet<PathBuf>,
+) -> Result<Option<String>, UncheckedKustomization> {
+    let canonical = dir.canonicalize()?;
+    if !visited.insert(canonical) {
         return Ok(None);
     }
-    if seen.len() > MAX_DIRECTORIES {
+    if visited.len() > MAX_DIRECTORIES {
         return Err(UncheckedKustomization::TooManyDirectories);
     }
     let Some(file) = FILE_NAMES.iter().map(|name| dir.join(name)).find(|file| file.is_file()) else {
@@ -167,14 +170,14 @@ fn find_remote(dir: &Path, seen: &mut BTreeSet<PathBuf>) -> Result<Option<String
     let text = std::fs::read_to_string(&file)?;
     let text = text.trim_start_matches('\u{feff}');
     let document: Json = serde_yaml::from_str(text)?;
-    let listed = LISTS.iter().flat_map(|list| document[list].as_array().into_iter().flatten());
-    for entry in listed.filter_map(Json::as_str) {
+    let references = LISTS.iter().flat_map(|list| document[list].as_array().into_iter().flatten());
+    for entry in references.filter_map(Json::as_str) {
         if is_remote(entry) {
             return Ok(Some(entry.to_owned()));
         }
         let base = dir.join(entry);
         if base.is_dir()
-            && let Some(reference) = find_remote(&base, seen)?
+            && let Some(reference) = find_remote(&base, visited)?
         {
             return Ok(Some(reference));
         }
@@ -193,7 +196,7 @@ fn is_remote(entry: &str) -> bool {
 }
 
 /// Returns a reference as a message shows it: short, on one line, and without credentials.
-fn shown_reference(reference: &str) -> String {
+fn display_reference(reference: &str) -> String {
     sanitize(&truncate_line(&without_credentials(reference), MAX_MESSAGE))
 }
 
@@ -234,8 +237,8 @@ mod tests {
     fn remote_parts_are_found_in_all_bases() {
         let check = |files: &[(&str, &str)], expected: Option<&str>| {
             let dir = dir_with(files);
-            let found = find_remote(&dir.path().join("top"), &mut BTreeSet::new()).unwrap();
-            assert_eq!(found.as_deref(), expected, "{files:?}");
+            let reference = find_remote(&dir.path().join("top"), &mut BTreeSet::new()).unwrap();
+            assert_eq!(reference.as_deref(), expected, "{files:?}");
         };
         let local = ("top/kustomization.yaml", "resources: [web.yaml, ../base]\npatches: [{path: p.yaml}]\n");
         check(&[local, ("base/kustomization.yml", "resources: [a.yaml]")], None);
@@ -258,11 +261,11 @@ mod tests {
     #[test]
     fn kustomization_and_chart_are_recognized_by_their_files() {
         let dir = dir_with(&[("k/Kustomization", ""), ("c/Chart.yaml", ""), ("m/a.yaml", "")]);
-        let at = |name: &str| dir.path().join(name);
-        assert_eq!(kustomization_dir(&at("k")), Some(at("k").as_path()));
-        assert_eq!(kustomization_dir(&at("k/Kustomization")), Some(at("k").as_path()));
-        assert_eq!(kustomization_dir(&at("m")), None);
-        assert!(is_chart(&at("c")) && !is_chart(&at("m")) && !is_chart(&at("c/Chart.yaml")));
+        let path = |name: &str| dir.path().join(name);
+        assert_eq!(kustomization_dir(&path("k")), Some(path("k").as_path()));
+        assert_eq!(kustomization_dir(&path("k/Kustomization")), Some(path("k").as_path()));
+        assert_eq!(kustomization_dir(&path("m")), None);
+        assert!(is_chart(&path("c")) && !is_chart(&path("m")) && !is_chart(&path("c/Chart.yaml")));
     }
 
     #[test]

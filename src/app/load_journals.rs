@@ -26,11 +26,11 @@ impl Coded for LoadError {
 
 /// Loads journals of kubectl-chaos or of the Chaos Toolkit.
 pub(crate) fn load_all(paths: &[PathBuf]) -> Result<Vec<Record>, LoadError> {
-    paths.iter().map(|path| one(path)).collect()
+    paths.iter().map(|path| load_one(path)).collect()
 }
 
 /// Loads one journal.
-pub(crate) fn one(path: &Path) -> Result<Record, LoadError> {
+pub(crate) fn load_one(path: &Path) -> Result<Record, LoadError> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
     Ok(Record::from_bytes(&name, &bytes)?)

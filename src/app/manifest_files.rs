@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::context::AppContext;
-use super::kustomize::{KustomizeError, build, is_chart, kustomization_dir, quoted};
+use super::kustomize::{KustomizeError, build, is_chart, kustomization_dir, quote};
 use crate::console::{ConsoleLine, LineLevel};
 use crate::error_code::{Coded, ErrorCode};
+use crate::sort;
 use crate::trial::manifest::{Manifest, ManifestError, modernise, parse};
 
 const MAX_MIB: u64 = 64;
@@ -42,7 +43,7 @@ impl Coded for ManifestFileError {
                 Some("a manifest has apiVersion and kind; experiments are not manifests".to_owned())
             }
             Self::HelmChart { dir } => {
-                Some(format!("render it first: helm template {} > manifests.yaml", quoted(dir)))
+                Some(format!("render it first: helm template {} > manifests.yaml", quote(dir)))
             }
             Self::Template { .. } => Some("render it first, for example with helm template".to_owned()),
             Self::Kustomize(error) => error.hint(),
@@ -67,7 +68,7 @@ pub(crate) fn read_manifests(
             context.reporter.show(&ConsoleLine::note(LineLevel::Warning, warning));
         }
     }
-    manifests.sort_by_key(|manifest| match manifest.object["kind"].as_str() {
+    sort::sort_by_key(&mut manifests, |manifest| match manifest.object["kind"].as_str() {
         Some("Namespace" | "CustomResourceDefinition") => 0,
         _ => 1,
     });
@@ -98,7 +99,7 @@ fn read_files(path: &Path) -> Result<Vec<Manifest>, ManifestFileError> {
                 files.push(file);
             }
         }
-        files.sort();
+        sort::sort(&mut files);
         if files.is_empty() {
             return Err(Error::NoFiles { path: path.to_owned() });
         }

@@ -33,7 +33,7 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// Returns the outcome of a verdict; an interrupted run has the one of its signal.
-    pub(crate) fn of(verdict: RunVerdict, signal: Option<Signal>) -> Self {
+    pub(crate) fn from_verdict(verdict: RunVerdict, signal: Option<Signal>) -> Self {
         match verdict {
             RunVerdict::Held | RunVerdict::Explored | RunVerdict::Dry => Self::Success,
             RunVerdict::Deviated => Self::Deviated,
@@ -57,7 +57,7 @@ impl Outcome {
     }
 
     /// Returns the precedence among several outcomes. The order is that of the help.
-    pub(crate) fn gravity(self) -> u8 {
+    pub(crate) fn severity(self) -> u8 {
         match self {
             Self::Usage => 10,
             Self::Invalid | Self::Unreachable => 9,
@@ -74,7 +74,7 @@ impl Outcome {
 
     /// Returns the outcome with the higher precedence.
     pub(crate) fn worst(self, other: Self) -> Self {
-        if other.gravity() > self.gravity() { other } else { self }
+        if other.severity() > self.severity() { other } else { self }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::error_code::{Coded, ErrorCode};
 use crate::experiment::document::{self, MAX_BYTES};
 use crate::journal::{JournalError, Record};
+use crate::sort;
 
 /// Names of the arms: the directories of their journals.
 pub(crate) const ARMS: [&str; 2] = ["before", "after"];
@@ -77,9 +78,9 @@ impl Coded for ResultsDirError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
     /// Written by this job.
-    Known,
+    Trusted,
     /// An artifact, perhaps of a pull request's code.
-    Unknown,
+    Untrusted,
 }
 
 /// Journals of a directory, in order.
@@ -102,7 +103,7 @@ impl FoundJournals {
 }
 
 /// Finds the journals of a directory.
-pub(crate) fn look(dir: &Path, trust: Trust) -> Result<FoundJournals, ResultsDirError> {
+pub(crate) fn find_journals(dir: &Path, trust: Trust) -> Result<FoundJournals, ResultsDirError> {
     check_dir(dir, trust)?;
     let runs = journals(dir, trust)?;
     let mut arms = [Vec::new(), Vec::new()];
@@ -117,7 +118,7 @@ pub(crate) fn look(dir: &Path, trust: Trust) -> Result<FoundJournals, ResultsDir
     if in_arms > 0 && !runs.is_empty() {
         return Err(ResultsDirError::Mixed { path: dir.to_owned() });
     }
-    if trust == Trust::Unknown && in_arms + runs.len() > MAX_JOURNALS {
+    if trust == Trust::Untrusted && in_arms + runs.len() > MAX_JOURNALS {
         return Err(ResultsDirError::TooManyJournals { path: dir.to_owned() });
     }
     Ok(if in_arms > 0 { FoundJournals::Arms(arms) } else { FoundJournals::Runs(runs) })
@@ -126,8 +127,8 @@ pub(crate) fn look(dir: &Path, trust: Trust) -> Result<FoundJournals, ResultsDir
 fn check_dir(dir: &Path, trust: Trust) -> Result<(), ResultsDirError> {
     let path = dir.to_owned();
     let meta = match trust {
-        Trust::Known => std::fs::metadata(dir),
-        Trust::Unknown => std::fs::symlink_metadata(dir),
+        Trust::Trusted => std::fs::metadata(dir),
+        Trust::Untrusted => std::fs::symlink_metadata(dir),
     };
     match meta {
         Err(source) => Err(ResultsDirError::Read { path, source }),
@@ -142,19 +143,19 @@ pub(crate) fn journals(dir: &Path, trust: Trust) -> Result<Vec<PathBuf>, Results
     let error = |source| ResultsDirError::Read { path: dir.to_owned(), source };
     let mut numbered = Vec::new();
     for (count, entry) in std::fs::read_dir(dir).map_err(error)?.enumerate() {
-        if trust == Trust::Unknown && count >= MAX_ENTRIES {
+        if trust == Trust::Untrusted && count >= MAX_ENTRIES {
             return Err(ResultsDirError::TooManyEntries { path: dir.to_owned() });
         }
         let entry = entry.map_err(error)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some(number) = journal_number(&name, trust) else { continue };
-        if trust == Trust::Unknown {
+        if trust == Trust::Untrusted {
             let meta = std::fs::symlink_metadata(entry.path()).map_err(error)?;
             check_file(&entry.path(), &meta)?;
         }
         numbered.push((number, name));
     }
-    numbered.sort();
+    sort::sort(&mut numbered);
     Ok(numbered.into_iter().map(|(_, name)| dir.join(name)).collect())
 }
 
@@ -170,8 +171,8 @@ fn journal_number(name: &str, trust: Trust) -> Option<u32> {
     let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let number = rest[..digits].parse().ok().filter(|_| digits <= 4);
     match trust {
-        Trust::Known => Some(number.unwrap_or(u32::MAX)),
-        Trust::Unknown => {
+        Trust::Trusted => Some(number.unwrap_or(u32::MAX)),
+        Trust::Untrusted => {
             number.filter(|number| digits == rest.len() && *number > 0 && !rest.starts_with('0'))
         }
     }
@@ -192,7 +193,7 @@ fn check_file(path: &Path, meta: &Metadata) -> Result<(), ResultsDirError> {
 }
 
 /// Reads untrusted journals.
-pub(crate) fn read_carefully(paths: &[PathBuf]) -> Result<Vec<Record>, ResultsDirError> {
+pub(crate) fn read_untrusted(paths: &[PathBuf]) -> Result<Vec<Record>, ResultsDirError> {
     let mut total_bytes = 0;
     let mut records = Vec::new();
     for path in paths {
@@ -234,7 +235,7 @@ fn open_no_follow(path: &Path) -> std::io::Result<std::fs::File> {
 }
 
 /// Returns whether a path contains `..`.
-pub(crate) fn climbs(path: &Path) -> bool {
+pub(crate) fn has_parent_component(path: &Path) -> bool {
     path.components().any(|part| part == std::path::Component::ParentDir)
 }
 
@@ -246,7 +247,7 @@ mod tests {
     fn journal_number_depends_on_trust() {
         let check = |name: &str, known: Option<u32>, unknown: Option<u32>| {
             assert_eq!(
-                (journal_number(name, Trust::Known), journal_number(name, Trust::Unknown)),
+                (journal_number(name, Trust::Trusted), journal_number(name, Trust::Untrusted)),
                 (known, unknown),
                 "{name}"
             );
@@ -278,8 +279,8 @@ mod tests {
 
     #[test]
     fn journals_are_sorted_by_arm_and_number() {
-        let names = |found: FoundJournals, dir: &Path| -> Vec<String> {
-            let all = found.all();
+        let names = |journals: FoundJournals, dir: &Path| -> Vec<String> {
+            let all = journals.all();
             all.iter().map(|path| path.strip_prefix(dir).unwrap().display().to_string()).collect()
         };
         let trial = dir_with(&[
@@ -288,18 +289,21 @@ mod tests {
             "after/journal-1.json",
             "trial.json",
         ]);
-        for trust in [Trust::Known, Trust::Unknown] {
-            let found = look(trial.path(), trust).unwrap();
-            assert!(matches!(found, FoundJournals::Arms(_)));
+        for trust in [Trust::Trusted, Trust::Untrusted] {
+            let journals = find_journals(trial.path(), trust).unwrap();
+            assert!(matches!(journals, FoundJournals::Arms(_)));
             let expected = ["before/journal-2.json", "before/journal-10.json", "after/journal-1.json"];
-            assert_eq!(names(found, trial.path()), expected);
+            assert_eq!(names(journals, trial.path()), expected);
         }
         let runs = dir_with(&["journal.json", "junit.xml"]);
-        assert_eq!(names(look(runs.path(), Trust::Known).unwrap(), runs.path()), ["journal.json"]);
-        let both = dir_with(&["journal.json", "after/journal-1.json"]);
-        assert!(matches!(look(both.path(), Trust::Known), Err(ResultsDirError::Mixed { .. })));
-        assert_eq!(look(dir_with(&["x"]).path(), Trust::Known).unwrap(), FoundJournals::Runs(Vec::new()));
-        assert!(look(Path::new("nowhere"), Trust::Known).is_err());
+        assert_eq!(names(find_journals(runs.path(), Trust::Trusted).unwrap(), runs.path()), ["journal.json"]);
+        let mixed = dir_with(&["journal.json", "after/journal-1.json"]);
+        assert!(matches!(find_journals(mixed.path(), Trust::Trusted), Err(ResultsDirError::Mixed { .. })));
+        assert_eq!(
+            find_journals(dir_with(&["x"]).path(), Trust::Trusted).unwrap(),
+            FoundJournals::Runs(Vec::new())
+        );
+        assert!(find_journals(Path::new("nowhere"), Trust::Trusted).is_err());
     }
 
     #[test]
@@ -307,14 +311,14 @@ mod tests {
     fn links_and_special_files_are_rejected_if_untrusted() {
         use std::os::unix::fs::symlink;
         let check = |dir: &tempfile::TempDir, expected: &str| {
-            let error = look(dir.path(), Trust::Unknown).unwrap_err().to_string();
+            let error = find_journals(dir.path(), Trust::Untrusted).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
         let linked = dir_with(&["other.json"]);
         symlink(linked.path().join("other.json"), linked.path().join("journal.json")).unwrap();
         check(&linked, "refusing to follow symbolic link");
-        assert!(look(linked.path(), Trust::Known).is_ok());
-        let error = read_carefully(&[linked.path().join("journal.json")]).unwrap_err();
+        assert!(find_journals(linked.path(), Trust::Trusted).is_ok());
+        let error = read_untrusted(&[linked.path().join("journal.json")]).unwrap_err();
         assert!(matches!(error, ResultsDirError::SymbolicLink { .. }), "{error}");
         let arm = dir_with(&["x/journal-1.json"]);
         symlink("..", arm.path().join("before")).unwrap();
@@ -330,17 +334,26 @@ mod tests {
 
     #[test]
     fn limits_apply_only_if_untrusted() {
-        let many: Vec<String> = (1..=201).map(|number| format!("journal-{number}.json")).collect();
-        let many = dir_with(&many.iter().map(String::as_str).collect::<Vec<_>>());
-        assert!(matches!(look(many.path(), Trust::Unknown), Err(ResultsDirError::TooManyJournals { .. })));
-        assert_eq!(look(many.path(), Trust::Known).unwrap().all().len(), 201);
-        let full: Vec<String> = (0..=MAX_ENTRIES).map(|number| format!("x{number}")).collect();
-        let full = dir_with(&full.iter().map(String::as_str).collect::<Vec<_>>());
-        assert!(matches!(look(full.path(), Trust::Unknown), Err(ResultsDirError::TooManyEntries { .. })));
+        let too_many: Vec<String> = (1..=201).map(|number| format!("journal-{number}.json")).collect();
+        let too_many = dir_with(&too_many.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(matches!(
+            find_journals(too_many.path(), Trust::Untrusted),
+            Err(ResultsDirError::TooManyJournals { .. })
+        ));
+        assert_eq!(find_journals(too_many.path(), Trust::Trusted).unwrap().all().len(), 201);
+        let overfull: Vec<String> = (0..=MAX_ENTRIES).map(|number| format!("x{number}")).collect();
+        let overfull = dir_with(&overfull.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(matches!(
+            find_journals(overfull.path(), Trust::Untrusted),
+            Err(ResultsDirError::TooManyEntries { .. })
+        ));
         let large = dir_with(&[]);
         let file = std::fs::File::create(large.path().join("journal.json")).unwrap();
         file.set_len(MAX_BYTES as u64 + 1).unwrap();
-        assert!(matches!(look(large.path(), Trust::Unknown), Err(ResultsDirError::FileTooLarge { .. })));
+        assert!(matches!(
+            find_journals(large.path(), Trust::Untrusted),
+            Err(ResultsDirError::FileTooLarge { .. })
+        ));
         // each is within the limit, all together are not
         let text = format!(
             "{{\"experiment\": {{}}, \"status\": \"completed\", \"kubectl-chaos\": {{\"schema\": 1}}}}{}",
@@ -349,13 +362,13 @@ mod tests {
         let heavy = dir_with(&[]);
         let path = heavy.path().join("journal.json");
         std::fs::write(&path, text).unwrap();
-        assert!(read_carefully(&vec![path.clone(); 8]).is_ok());
-        assert!(matches!(read_carefully(&vec![path; 9]), Err(ResultsDirError::TotalTooLarge { .. })));
+        assert!(read_untrusted(&vec![path.clone(); 8]).is_ok());
+        assert!(matches!(read_untrusted(&vec![path; 9]), Err(ResultsDirError::TotalTooLarge { .. })));
     }
 
     #[test]
     fn parent_components_are_detected() {
-        assert!(climbs(Path::new("../x")) && climbs(Path::new("a/../../b")));
-        assert!(!climbs(Path::new("a/b..c/...")));
+        assert!(has_parent_component(Path::new("../x")) && has_parent_component(Path::new("a/../../b")));
+        assert!(!has_parent_component(Path::new("a/b..c/...")));
     }
 }

@@ -118,8 +118,8 @@ fn read_settings(context: &AppContext) -> Result<Settings, AppError> {
             if is_explicit && context.is_strict() {
                 return Err(refuse_settings(&fault));
             }
-            let what = fault.message.trim_start_matches(yaml::BROKEN).replacen(", ", "\n", 1);
-            let message = format!("Failed parsing YAML settings: {what}");
+            let cause = fault.message.trim_start_matches(yaml::BROKEN).replacen(", ", "\n", 1);
+            let message = format!("Failed parsing YAML settings: {cause}");
             context.reporter.show(&ConsoleLine::new(LineLevel::Error, message));
             context.reporter.show(&ConsoleLine::note(LineLevel::Info, fault.to_string()));
             Ok(Settings::default())
@@ -148,7 +148,7 @@ pub(crate) fn read_control_files(
     let mut controls = Vec::new();
     for path in paths {
         match read_control_file(path) {
-            Ok(more) => controls.extend(more),
+            Ok(more_controls) => controls.extend(more_controls),
             Err(fault) if context.is_strict() => return Err(refuse_settings(&fault)),
             Err(fault) => {
                 let message = format!("Failed to parse control file '{}': {}", path.display(), fault.message);

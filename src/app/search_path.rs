@@ -15,19 +15,19 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_OUTPUT: u64 = 64 * 1024;
 
 /// Returns the directories of `PATH`, in order, without duplicates.
-pub(crate) fn folders(environment: &ProcessEnv) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = Vec::new();
+pub(crate) fn search_dirs(environment: &ProcessEnv) -> Vec<PathBuf> {
+    let mut dirs: Vec<PathBuf> = Vec::new();
     for dir in std::env::split_paths(&environment.get("PATH").unwrap_or_default()) {
-        if !found.contains(&dir) {
-            found.push(dir);
+        if !dirs.contains(&dir) {
+            dirs.push(dir);
         }
     }
-    found
+    dirs
 }
 
 /// Returns the first program with a name.
 pub(crate) fn find(name: &str, environment: &ProcessEnv) -> Option<PathBuf> {
-    let places = folders(environment).into_iter();
+    let places = search_dirs(environment).into_iter();
     places
         .flat_map(|dir| extensions().map(move |extension| dir.join(format!("{name}{extension}"))))
         .find(|path| is_runnable(path))
@@ -57,17 +57,17 @@ pub(crate) fn is_writable(dir: &Path) -> bool {
 }
 
 /// Returns the reason not to run a program that another user could have placed there; `None` if it is trusted.
-pub(crate) fn distrusted(program: &Path) -> Option<&'static str> {
-    let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).ok();
-    let real = program.canonicalize().ok()?;
+pub(crate) fn distrust_reason(program: &Path) -> Option<&'static str> {
+    let current_dir = std::env::current_dir().and_then(|dir| dir.canonicalize()).ok();
+    let canonical = program.canonicalize().ok()?;
     let dir = program.parent().unwrap_or(Path::new("."));
-    if !dir.is_absolute() || dir.canonicalize().ok() == here {
+    if !dir.is_absolute() || dir.canonicalize().ok() == current_dir {
         return Some("it is in the current directory");
     }
-    if is_open(&real) {
+    if is_open(&canonical) {
         return Some("it is world-writable");
     }
-    let dirs = [dir, real.parent().unwrap_or(dir)];
+    let dirs = [dir, canonical.parent().unwrap_or(dir)];
     dirs.into_iter().any(is_open).then_some("its directory is world-writable")
 }
 
@@ -85,7 +85,11 @@ pub(crate) fn is_open(_: &Path) -> bool {
 }
 
 /// Returns the standard output of a program, run without input, without tokens and with a time limit.
-pub(crate) async fn said(program: &Path, arguments: &[&str], environment: &ProcessEnv) -> Option<String> {
+pub(crate) async fn program_output(
+    program: &Path,
+    arguments: &[&str],
+    environment: &ProcessEnv,
+) -> Option<String> {
     let mut child = tokio::process::Command::new(program)
         .args(arguments)
         .env_clear()
@@ -123,20 +127,20 @@ mod tests {
         std::fs::write(&program, "#!/bin/sh\n").unwrap();
         mode(&program, 0o755);
         mode(dir.path(), 0o755);
-        assert_eq!(distrusted(&program), None);
+        assert_eq!(distrust_reason(&program), None);
         mode(&program, 0o757);
-        assert_eq!(distrusted(&program), Some("it is world-writable"));
+        assert_eq!(distrust_reason(&program), Some("it is world-writable"));
         mode(&program, 0o755);
         mode(dir.path(), 0o1777);
-        assert_eq!(distrusted(&program), Some("its directory is world-writable"));
+        assert_eq!(distrust_reason(&program), Some("its directory is world-writable"));
         // so is a link to it
         let other = tempfile::tempdir().unwrap();
         mode(other.path(), 0o755);
         std::os::unix::fs::symlink(&program, other.path().join("link")).unwrap();
-        assert_eq!(distrusted(&other.path().join("link")), Some("its directory is world-writable"));
-        assert_eq!(distrusted(Path::new("Cargo.toml")), Some("it is in the current directory"));
-        let here = std::env::current_dir().unwrap().join("Cargo.toml");
-        assert_eq!(distrusted(&here), Some("it is in the current directory"));
+        assert_eq!(distrust_reason(&other.path().join("link")), Some("its directory is world-writable"));
+        assert_eq!(distrust_reason(Path::new("Cargo.toml")), Some("it is in the current directory"));
+        let path = std::env::current_dir().unwrap().join("Cargo.toml");
+        assert_eq!(distrust_reason(&path), Some("it is in the current directory"));
     }
 
     #[test]
@@ -148,11 +152,11 @@ mod tests {
             std::fs::write(&path, "").unwrap();
             mode(&path, is);
         }
-        let at = |name: &str| dir.path().join(name);
-        let path = std::env::join_paths([at("a"), at("b"), at("c"), at("b")]).unwrap();
+        let subdir = |name: &str| dir.path().join(name);
+        let path = std::env::join_paths([subdir("a"), subdir("b"), subdir("c"), subdir("b")]).unwrap();
         let environment = ProcessEnv::from([("PATH", path.to_str().unwrap())]);
-        assert_eq!(find("x", &environment), Some(at("b/x")));
+        assert_eq!(find("x", &environment), Some(subdir("b/x")));
         assert_eq!(find("y", &environment), None);
-        assert_eq!(folders(&environment), [at("a"), at("b"), at("c")]);
+        assert_eq!(search_dirs(&environment), [subdir("a"), subdir("b"), subdir("c")]);
     }
 }

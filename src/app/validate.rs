@@ -12,7 +12,7 @@ use crate::error_code::ErrorCode;
 use crate::experiment::Experiment;
 use crate::experiment::configuration::undeclared_warnings;
 use crate::experiment::document::SpannedValue;
-use crate::http_client::shown;
+use crate::http_client::display_url;
 use crate::source;
 use crate::value::Value;
 
@@ -88,15 +88,15 @@ async fn validate_file(
     request: &ValidateRequest,
 ) -> ValidatedFile {
     let reporter = &*context.reporter;
-    let read =
+    let parsed =
         source::read(source, &run_context.settings, &run_context.environment, request.verifies_tls).await;
-    let document = match read {
+    let document = match parsed {
         Ok(document) => document,
         Err(diagnostic) => {
             if request.shows_first_error {
                 show_error(reporter, ErrorCode::ExperimentNotReadable, &diagnostic);
             }
-            let (source, diagnostics) = (shown(source), vec![diagnostic]);
+            let (source, diagnostics) = (display_url(source), vec![diagnostic]);
             return ValidatedFile { source, title: Value::Null, diagnostics, stage: "load" };
         }
     };
@@ -112,13 +112,13 @@ async fn validate_file(
     if let Some(experiment) = has_variables.then(|| Experiment::read(&document)).and_then(Result::ok) {
         let warning = |message: String| Diagnostic {
             severity: Severity::Warning,
-            ..Diagnostic::for_file(shown(source), message)
+            ..Diagnostic::for_file(display_url(source), message)
         };
         diagnostics.extend(undeclared_warnings(&experiment, &run_context.variables).into_iter().map(warning));
     }
     show_inherited_warnings(reporter, &diagnostics);
     let title = document.root.get("title").map(SpannedValue::to_value).unwrap_or_default();
-    let file = ValidatedFile { source: shown(source), title, diagnostics, stage: "validation" };
+    let file = ValidatedFile { source: display_url(source), title, diagnostics, stage: "validation" };
     if let Some(first) = file.first_error() {
         if request.shows_first_error {
             show_error(reporter, ErrorCode::ExperimentInvalid, first);
@@ -160,8 +160,8 @@ mod tests {
             assert_eq!((validated.outcome(), files.as_slice()), (outcome, stages), "{names:?}");
         };
         check(&["valid.json"], Outcome::Success, &[("validation", true)]).await;
-        let both = [("validation", false), ("validation", true)];
-        check(&["invalid.json", "valid.json"], Outcome::Invalid, &both).await;
+        let stages = [("validation", false), ("validation", true)];
+        check(&["invalid.json", "valid.json"], Outcome::Invalid, &stages).await;
         let missing = [("validation", true), ("load", false)];
         check(&["valid.json", "missing.json"], Outcome::Invalid, &missing).await;
     }

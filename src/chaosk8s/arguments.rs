@@ -22,24 +22,24 @@ impl Arguments {
             let value = match (given.get(argument.name), argument.default) {
                 // null would mean every namespace
                 (Some(Value::Null), _) if argument.name == "ns" => {
-                    let what = "Missing the required parameter `namespace`".to_owned();
-                    return Err(Error::raise(PythonException::ApiValueError, what));
+                    let message = "Missing the required parameter `namespace`".to_owned();
+                    return Err(Error::raise(PythonException::ApiValueError, message));
                 }
                 (Some(value), _) => value.clone(),
                 (None, ArgumentDefault::Text("default")) if argument.name == "ns" => namespace.into(),
                 (None, default) => default.value().ok_or_else(|| {
-                    let what = format!(
+                    let message = format!(
                         "{}() missing 1 required positional argument: '{}'",
                         function.name, argument.name
                     );
-                    Error::raise(PythonException::TypeError, what)
+                    Error::raise(PythonException::TypeError, message)
                 })?,
             };
             bound.insert(argument.name.to_owned(), value);
         }
         if let Some(unknown) = given.keys().find(|name| !bound.contains_key(*name)) {
-            let what = format!("{}() got an unexpected keyword argument '{unknown}'", function.name);
-            return Err(Error::raise(PythonException::TypeError, what));
+            let message = format!("{}() got an unexpected keyword argument '{unknown}'", function.name);
+            return Err(Error::raise(PythonException::TypeError, message));
         }
         Ok(Self { values: bound, is_bounded: is_bounded(function, given) })
     }
@@ -106,8 +106,9 @@ impl Arguments {
         let number = value.as_f64().filter(|number| number.is_finite() && value.as_text().is_none());
         #[allow(clippy::cast_possible_truncation)] // Python's int() cuts as well
         number.map(|number| number as i64).ok_or_else(|| {
-            let what = format!("invalid argument '{name}': expected a number, not {}", value.python_type());
-            Error::raise(PythonException::TypeError, what)
+            let message =
+                format!("invalid argument '{name}': expected a number, not {}", value.python_type());
+            Error::raise(PythonException::TypeError, message)
         })
     }
 
@@ -116,8 +117,8 @@ impl Arguments {
         match self.text("label_selector") {
             Some(selector) => fill_name(&selector, name),
             None => {
-                let what = "'NoneType' object has no attribute 'format'".to_owned();
-                Err(Error::raise(PythonException::AttributeError, what))
+                let message = "'NoneType' object has no attribute 'format'".to_owned();
+                Err(Error::raise(PythonException::AttributeError, message))
             }
         }
     }
@@ -167,25 +168,25 @@ pub(super) fn is_bounded(function: &Function, given: &Map) -> bool {
 
 /// Reads an integer as Python's `int()` does; `None` for null.
 pub(super) fn python_int(value: &Value) -> Result<Option<i64>> {
-    let invalid = |exception, what: String| Err(Error::raise(exception, what));
+    let invalid = |exception, message: String| Err(Error::raise(exception, message));
     match value {
         Value::Null => Ok(None),
         Value::Text(text) => match text.trim().parse() {
             Ok(number) => Ok(Some(number)),
             Err(_) => {
-                let what = format!("invalid literal for int() with base 10: '{text}'");
-                invalid(PythonException::ValueError, what)
+                let message = format!("invalid literal for int() with base 10: '{text}'");
+                invalid(PythonException::ValueError, message)
             }
         },
         #[allow(clippy::cast_possible_truncation)] // Python's int() cuts as well
         number => match number.as_f64().filter(|number| number.is_finite()) {
             Some(number) => Ok(Some(number as i64)),
             None => {
-                let what = format!(
+                let message = format!(
                     "int() argument must be a string, a bytes-like object or a real number, not '{}'",
                     value.python_type()
                 );
-                invalid(PythonException::TypeError, what)
+                invalid(PythonException::TypeError, message)
             }
         },
     }
@@ -200,9 +201,9 @@ pub fn to_json(value: &Value) -> Json {
 pub(super) fn fill_name(selector: &str, name: &str) -> Result<String> {
     let mut out = String::new();
     let mut rest = selector;
-    while let Some(at) = rest.find(['{', '}']) {
-        out += &rest[..at];
-        rest = &rest[at..];
+    while let Some(position) = rest.find(['{', '}']) {
+        out += &rest[..position];
+        rest = &rest[position..];
         if let Some(after) = rest.strip_prefix("{name}") {
             out += name;
             rest = after;
@@ -213,8 +214,8 @@ pub(super) fn fill_name(selector: &str, name: &str) -> Result<String> {
             out.push('}');
             rest = after;
         } else {
-            let what = format!("invalid selector \"{selector}\": expected only {{name}} in braces");
-            return Err(Error::raise(PythonException::KeyError, what));
+            let message = format!("invalid selector \"{selector}\": expected only {{name}} in braces");
+            return Err(Error::raise(PythonException::KeyError, message));
         }
     }
     Ok(out + rest)
@@ -238,8 +239,8 @@ mod tests {
         assert_eq!((bound.number("qty").unwrap(), bound.flag("rand")), (Some(3), true));
         assert_eq!((bound.namespace().as_str(), bound.required("mode").as_str()), ("shop", "fixed"));
         assert_eq!(bound.some_text("label_selector"), None);
-        for wrong in [json!("3"), json!([3]), json!(null)] {
-            assert!(bind(json!({"qty": wrong})).unwrap().amount("qty").is_err(), "{wrong}");
+        for invalid in [json!("3"), json!([3]), json!(null)] {
+            assert!(bind(json!({"qty": invalid})).unwrap().amount("qty").is_err(), "{invalid}");
         }
         // null would mean every namespace
         assert!(bind(json!({"ns": null})).unwrap_err().to_string().contains("`namespace`"));
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_filled_into_selectors() {
+    fn selector_placeholders_are_replaced() {
         assert_eq!(fill_name("name in ({name})", "web").unwrap(), "name in (web)");
         assert_eq!(fill_name("a={{x}}", "web").unwrap(), "a={x}");
         assert!(fill_name("a={x}", "web").is_err());

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_shown_as_the_python_client_does() {
+    fn answers_are_formatted_as_in_the_python_client() {
         let answer = |code: u16| {
             let body = "{\"reason\": \"Why\"}\n".to_owned();
             Box::new(ApiError {

@@ -52,29 +52,29 @@ pub fn needed_permissions(
 ) -> Result<Vec<Permission>, UnknownPermissions> {
     let bound = Arguments::bind(function, given, namespace)?;
     let takes_namespace = function.arguments.iter().any(|argument| argument.name == "ns");
-    let own = bound.text("ns").unwrap_or_else(|| namespace.to_owned());
-    let (kind, of_the_object) = match (bound.text("group"), bound.text("plural"), bound.text("resource")) {
+    let own_namespace = bound.text("ns").unwrap_or_else(|| namespace.to_owned());
+    let (kind, object_namespace) = match (bound.text("group"), bound.text("plural"), bound.text("resource")) {
         (Some(group), Some(plural), _) => (Some((plural, group)), None),
         (_, _, Some(text)) if !takes_namespace => kind_of(&text)?,
         _ => (None, None),
     };
-    let place = of_the_object.unwrap_or(own);
-    let mut rights = Vec::new();
+    let namespace_of_target = object_namespace.unwrap_or(own_namespace);
+    let mut permissions = Vec::new();
     for need in function.permissions() {
-        let mut right = Permission::parse(&need, &place);
-        if right.resource == "*" {
+        let mut permission = Permission::parse(&need, &namespace_of_target);
+        if permission.resource == "*" {
             let Some((plural, group)) = &kind else {
                 return Err(UnknownPermissions::Kind);
             };
-            (right.resource, right.group) = (plural.clone(), group.clone());
+            (permission.resource, permission.group) = (plural.clone(), group.clone());
         }
-        let open = [Some(&right.resource), Some(&right.group), right.namespace.as_ref()];
+        let open = [Some(&permission.resource), Some(&permission.group), permission.namespace.as_ref()];
         if open.into_iter().flatten().any(|text| text.contains('$')) {
             return Err(UnknownPermissions::Placeholder);
         }
-        rights.push(right);
+        permissions.push(permission);
     }
-    Ok(rights)
+    Ok(permissions)
 }
 
 type ResourceScope = (Option<(String, String)>, Option<String>);
@@ -106,7 +106,11 @@ mod tests {
     use crate::chaosk8s::catalogue::{functions, lookup};
     use crate::value::Value;
 
-    fn rights(module: &str, name: &str, given: Json) -> Result<Vec<String>, UnknownPermissions> {
+    fn required_permissions(
+        module: &str,
+        name: &str,
+        given: Json,
+    ) -> Result<Vec<String>, UnknownPermissions> {
         let function = lookup(&format!("chaosk8s.{module}"), name).unwrap();
         let given = Value::from(given).as_map().unwrap().clone();
         needed_permissions(&function, &given, "shop")
@@ -116,7 +120,7 @@ mod tests {
     #[test]
     fn calls_need_listed_permissions() {
         let check = |module: &str, name: &str, given: Json, expected: &[&str]| {
-            assert_eq!(rights(module, name, given).unwrap(), expected, "{name}");
+            assert_eq!(required_permissions(module, name, given).unwrap(), expected, "{name}");
         };
         check("pod.actions", "terminate_pods", json!({}), &["list pods -n shop", "delete pods -n shop"]);
         check("pod.probes", "count_pods", json!({"label_selector": "a=b", "ns": "x"}), &["list pods -n x"]);
@@ -143,8 +147,8 @@ mod tests {
     #[test]
     fn unknown_permissions_have_reasons() {
         let check = |module: &str, name: &str, given: Json, text: &str| {
-            let why = rights(module, name, given).unwrap_err().to_string();
-            assert!(why.contains(text), "{why}");
+            let reason = required_permissions(module, name, given).unwrap_err().to_string();
+            assert!(reason.contains(text), "{reason}");
         };
         check("pod.actions", "terminate_pods", json!({"ns": "${where}"}), "known only during the run");
         check("crd.actions", "apply_from_yaml", json!({}), "known only during the run");
@@ -156,13 +160,13 @@ mod tests {
     fn catalogue_permissions_are_valid() {
         for function in functions() {
             for need in function.permissions() {
-                let right = Permission::parse(&need, "shop");
+                let permission = Permission::parse(&need, "shop");
                 let words = need.split(' ').count();
                 assert!(
-                    matches!(words, 2 | 3) && !right.verb.is_empty() && !right.resource.is_empty(),
+                    matches!(words, 2 | 3) && !permission.verb.is_empty() && !permission.resource.is_empty(),
                     "{need}"
                 );
-                assert_eq!(right.namespace.is_none(), words == 3, "{need}");
+                assert_eq!(permission.namespace.is_none(), words == 3, "{need}");
             }
         }
     }

@@ -3,6 +3,7 @@
 use crate::chaosk8s::error::{Error, Result};
 use crate::k8s::Metadata;
 use crate::rng::SeededRng;
+use crate::sort;
 
 /// Rule that selects targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub(super) fn select(
     rng: &mut SeededRng,
 ) -> Vec<Metadata> {
     if rule.oldest {
-        candidates.sort_by(|a, b| a.creation_timestamp.cmp(&b.creation_timestamp));
+        sort::sort_by(&mut candidates, |a, b| a.creation_timestamp.cmp(&b.creation_timestamp));
     }
     if rule.all {
         return candidates;
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn shortfall_is_told() {
+    fn shortfall_is_a_warning() {
         let check = |qty, mode, all, expected: Option<&str>| {
             let rule = TargetSelection::read(qty, mode, "oldest", all, false).unwrap();
             assert_eq!(rule.shortfall(5, "Pods").as_deref(), expected, "{qty} {mode} {all}");
@@ -142,28 +143,28 @@ mod tests {
     fn random_selection_is_distinct_and_repeatable() {
         let rule = TargetSelection::read(5, "fixed", "alphabetic", false, true).unwrap();
         let draw = |seed| select(candidates(9), &rule, &mut SeededRng::new(seed));
-        let mut seen = HashSet::new();
+        let mut selected = HashSet::new();
         for seed in 0..200 {
             let drawn = draw(seed);
             let distinct: HashSet<&str> = drawn.iter().map(|meta| meta.name.as_str()).collect();
             assert_eq!((drawn.len(), distinct.len()), (5, 5));
             assert_eq!(drawn, draw(seed));
-            seen.extend(drawn.into_iter().map(|meta| meta.name));
+            selected.extend(drawn.into_iter().map(|meta| meta.name));
         }
-        assert_eq!(seen.len(), 9, "every candidate can be selected");
+        assert_eq!(selected.len(), 9, "every candidate can be selected");
     }
 
     #[test]
     fn random_selection_can_begin_with_every_candidate() {
         let rule = TargetSelection::read(2, "fixed", "alphabetic", false, true).unwrap();
-        let mut seen = [HashSet::new(), HashSet::new()];
+        let mut selected = [HashSet::new(), HashSet::new()];
         for seed in 0..400 {
             let drawn = select(candidates(9), &rule, &mut SeededRng::new(seed));
-            for (names, target) in seen.iter_mut().zip(drawn) {
+            for (names, target) in selected.iter_mut().zip(drawn) {
                 names.insert(target.name);
             }
         }
-        assert_eq!(seen.map(|names| names.len()), [9, 9]);
+        assert_eq!(selected.map(|names| names.len()), [9, 9]);
     }
 
     #[test]

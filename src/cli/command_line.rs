@@ -31,7 +31,7 @@ pub(super) fn parse_all(
     words: Vec<OsString>,
     environment: &ProcessEnv,
 ) -> Result<ParsedCommandLine, clap::Error> {
-    let mut command = command(&shown_as(words.first()));
+    let mut command = command(&display_name(words.first()));
     let words = convert_booleans(&command, move_help(words));
     let mut matches =
         command.try_get_matches_from_mut(&words).map_err(|error| without_hidden(&command, error))?;
@@ -52,7 +52,7 @@ pub(super) fn document_format(matches: &ArgMatches) -> Option<DocumentFormat> {
 }
 
 /// Returns the first known command in a command line, valid or not; empty without one.
-pub(super) fn command_of(words: &[OsString]) -> String {
+pub(super) fn command_name(words: &[OsString]) -> String {
     let root = Cli::command();
     let is_command = |word: &&OsString| root.get_subcommands().any(|command| **word == *command.get_name());
     words.iter().skip(1).find(is_command).map(|word| word.to_string_lossy().into_owned()).unwrap_or_default()
@@ -71,7 +71,7 @@ fn without_hidden(command: &Command, mut error: clap::Error) -> clap::Error {
 }
 
 /// Returns the name of the program as shown: `kubectl chaos` for a plugin.
-pub(super) fn shown_as(program: Option<&OsString>) -> String {
+pub(super) fn display_name(program: Option<&OsString>) -> String {
     let stem = program.map(Path::new).and_then(Path::file_stem).unwrap_or_default().to_string_lossy();
     stem.strip_prefix("kubectl-").map_or_else(|| stem.clone().into_owned(), |name| format!("kubectl {name}"))
 }
@@ -191,9 +191,9 @@ mod tests {
     #[test]
     fn boolean_flags_take_no_value_in_any_command() {
         fn collect(command: &Command, flags: &mut Vec<String>) {
-            let own = command.get_arguments().filter(|arg| arg.get_action().takes_values());
-            flags.extend(own.filter_map(|arg| arg.get_long()).map(|long| format!("--{long}")));
-            command.get_subcommands().for_each(|inner| collect(inner, flags));
+            let valued = command.get_arguments().filter(|arg| arg.get_action().takes_values());
+            flags.extend(valued.filter_map(|arg| arg.get_long()).map(|long| format!("--{long}")));
+            command.get_subcommands().for_each(|subcommand| collect(subcommand, flags));
         }
         let command = command("kubectl chaos");
         let mut with_values = Vec::new();

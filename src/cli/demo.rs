@@ -47,7 +47,7 @@ impl From<DemoScenarioArg> for DemoScenario {
 
 /// Runs a scenario. Returns the exit code.
 pub(super) fn demo(session: &CommandContext, args: &DemoArgs) -> u8 {
-    match session.to_its_end(run_and_show(session, args)) {
+    match session.block_on(run_and_show(session, args)) {
         Err(code) => code,
         Ok(Ok(())) => session.code(Outcome::Success),
         Ok(Err(error)) => session.fail(error),
@@ -56,9 +56,9 @@ pub(super) fn demo(session: &CommandContext, args: &DemoArgs) -> u8 {
 
 async fn run_and_show(session: &CommandContext, args: &DemoArgs) -> Result<(), AppError> {
     let demo = app::demo::demo(&session.precise_app(), args.scenario.into()).await.map_err(to_app_error)?;
-    session.terminal.result(&format_summary(&demo))?;
+    session.terminal.write_result(&format_summary(&demo))?;
     if args.keep {
-        session.terminal.result(&format_next_steps(&demo.cluster.kubeconfig))?;
+        session.terminal.write_result(&format_next_steps(&demo.cluster.kubeconfig))?;
         session.app.signals.end()?.await;
     }
     Ok(())

@@ -82,7 +82,7 @@ pub(super) fn parse_container(arguments: &[&str]) -> Result<DemoAppConfig, Box<d
 
 /// Serves until a signal arrives. Returns the exit code.
 pub(super) fn sample_app(session: &CommandContext, part: &DemoAppCommand) -> u8 {
-    match session.to_its_end(run(session, &part.config())) {
+    match session.block_on(run(session, &part.config())) {
         Err(code) => code,
         Ok(Ok(())) => session.code(Outcome::Success),
         Ok(Err(error)) => session.fail(error),
@@ -130,7 +130,7 @@ async fn serve(
     })?;
     session
         .terminal
-        .say(&ConsoleLine::note(LineLevel::Info, format!("listening on http://{}/", server.address())));
+        .show(&ConsoleLine::note(LineLevel::Info, format!("listening on http://{}/", server.address())));
     server.serve(application, shutdown).await;
     Ok(())
 }

@@ -34,7 +34,7 @@ pub(super) fn discover(session: &CommandContext, args: &DiscoverArgs) -> u8 {
         [only] if args.list.output == TableFormat::Table && args.what != PACKAGE => describe(only),
         _ => args.list.write(to_table(&matches), || to_document(&matches)),
     };
-    session.answer(&text)
+    session.write_result(&text)
 }
 
 /// Returns the functions as a table.
@@ -111,7 +111,7 @@ fn activity_document(function: &Function) -> Json {
         "arguments": arguments,
         "permissions": function.permissions(),
     });
-    if let Some(kind) = function.gives {
+    if let Some(kind) = function.returns {
         entry["return_type"] = kind.portable().into();
     }
     entry

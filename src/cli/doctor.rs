@@ -57,7 +57,7 @@ pub(super) fn doctor(session: &CommandContext, args: &DoctorArgs, root: &Command
         sources: args.sources.clone(),
         variables: args.variables.inputs(),
     };
-    match session.to_its_end(check_or_write_roles(session, args, &request)) {
+    match session.block_on(check_or_write_roles(session, args, &request)) {
         Err(code) | Ok(Ok(code)) => code,
         Ok(Err(DoctorFailure::Error(error))) => session.fail(error),
         Ok(Err(DoctorFailure::InvalidExperiment { code, diagnostics })) => {
@@ -78,7 +78,7 @@ async fn check_or_write_roles(
 ) -> Result<u8, DoctorFailure> {
     if args.role {
         let documents = app::doctor::needed_roles(&session.app, request).await?;
-        return Ok(session.answer(&to_yaml(&documents)));
+        return Ok(session.write_result(&to_yaml(&documents)));
     }
     Ok(show(session, &args.list, &app::doctor::check(&session.app, request).await?))
 }
@@ -113,7 +113,7 @@ fn show(session: &CommandContext, list: &TableArgs, checked: &DoctorOutcome) -> 
     if list.output == TableFormat::Table {
         text += &format_hints(findings);
     }
-    match session.terminal.result(&text) {
+    match session.terminal.write_result(&text) {
         Ok(()) => session.code(checked.outcome()),
         Err(error) => session.fail(error),
     }

@@ -45,8 +45,8 @@ fn add_command(text: &mut String, command: &Command, common_codes: &str) {
     let usage = command.clone().override_help("").render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").trim();
     write!(text, "\n```text\n{usage}\n```\n").unwrap();
-    let own = || command.get_arguments().filter(|arg| !arg.is_global_set() && !arg.is_hide_set());
-    let positionals: Vec<&Arg> = own().filter(|arg| arg.is_positional()).collect();
+    let options = || command.get_arguments().filter(|arg| !arg.is_global_set() && !arg.is_hide_set());
+    let positionals: Vec<&Arg> = options().filter(|arg| arg.is_positional()).collect();
     if !positionals.is_empty() {
         text.push_str("\n| argument | description |\n|---|---|\n");
         for arg in positionals {
@@ -54,7 +54,7 @@ fn add_command(text: &mut String, command: &Command, common_codes: &str) {
         }
     }
     let mut headings: Vec<Option<&str>> = Vec::new();
-    for arg in own().filter(|arg| is_option(arg)) {
+    for arg in options().filter(|arg| is_option(arg)) {
         if !headings.contains(&arg.get_help_heading()) {
             headings.push(arg.get_help_heading());
         }
@@ -64,7 +64,7 @@ fn add_command(text: &mut String, command: &Command, common_codes: &str) {
         if let Some(heading) = heading {
             write!(text, "\n{heading}:\n").unwrap();
         }
-        let args = own().filter(|arg| is_option(arg) && arg.get_help_heading() == heading);
+        let args = options().filter(|arg| is_option(arg) && arg.get_help_heading() == heading);
         write!(text, "\n{}", option_table(args)).unwrap();
     }
     let codes = styled(command.get_after_help());

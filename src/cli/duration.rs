@@ -25,8 +25,8 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
                 let (digits, tail) = rest.split_at(rest.find(char::is_alphabetic).ok_or_else(invalid)?);
                 let (unit, tail) =
                     tail.split_at(tail.find(|c: char| !c.is_alphabetic()).unwrap_or(tail.len()));
-                let one: SignedDuration = format!("1{unit}").parse().map_err(|_| invalid())?;
-                total += number(digits)? * one.as_secs_f64();
+                let unit_length: SignedDuration = format!("1{unit}").parse().map_err(|_| invalid())?;
+                total += number(digits)? * unit_length.as_secs_f64();
                 rest = tail;
             }
             total

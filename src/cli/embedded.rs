@@ -31,7 +31,7 @@ pub(super) struct ServeArgs {
 /// Serves until a signal arrives. Returns the exit code.
 pub(super) fn embedded(session: &CommandContext, command: &EmbeddedCommand) -> u8 {
     let EmbeddedCommand::Serve(args) = command;
-    match session.to_its_end(serve(session, args)) {
+    match session.block_on(serve(session, args)) {
         Err(code) => code,
         Ok(Ok(())) => session.code(Outcome::Success),
         Ok(Err(error)) => session.fail(error.with_outcome(Outcome::Usage)),
@@ -67,7 +67,7 @@ async fn serve(session: &CommandContext, args: &ServeArgs) -> Result<(), AppErro
         AppError::new(ErrorCode::UsageInvalid, format!("invalid kubeconfig path '{quoted}': {error}"))
     })?;
     let output = format!("embedded cluster at https://{}\nexport KUBECONFIG={quoted}\n", listener.address);
-    session.terminal.result(&output)?;
+    session.terminal.write_result(&output)?;
     shutdown.await;
     // the cluster is gone, so the file is useless
     let _ = std::fs::remove_file(&path);

@@ -115,7 +115,7 @@ impl From<FaultArg> for FaultKind {
 pub(super) fn init(session: &CommandContext, args: &InitArgs) -> u8 {
     let mut prompter = std::io::stdin().is_terminal().then(Prompter::from_stdin);
     let prompts = prompter.as_mut().map(|prompter| prompter as &mut dyn InitPrompts);
-    match session.to_its_end(app::init::init(&session.app, args.request(), prompts)) {
+    match session.block_on(app::init::init(&session.app, args.request(), prompts)) {
         Err(code) => code,
         Ok(Ok(outcome)) => report(session, &outcome),
         Ok(Err(error)) => session.fail(error),
@@ -130,15 +130,15 @@ fn report(session: &CommandContext, outcome: &InitOutcome) -> u8 {
     });
     let Some(file) = &outcome.path else {
         if let Some(text) = manifest {
-            session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
+            session.terminal.show(&ConsoleLine::note(LineLevel::Info, text));
         }
-        return session.answer(&outcome.text);
+        return session.write_result(&outcome.text);
     };
     let manifest = manifest.map(|text| text + "\n").unwrap_or_default();
     let file = file.display().to_string();
-    let word = shlex::try_quote(&file).unwrap_or_default();
-    let (file, word) = (sanitize(&file), sanitize(&word));
-    session.answer(&format!("{manifest}wrote {file}\nnext: {} run {word}\n", session.shown))
+    let argument = shlex::try_quote(&file).unwrap_or_default();
+    let (file, argument) = (sanitize(&file), sanitize(&argument));
+    session.write_result(&format!("{manifest}wrote {file}\nnext: {} run {argument}\n", session.shown))
 }
 
 #[cfg(test)]

@@ -64,14 +64,14 @@ pub fn main() -> ExitCode {
         completion::print_candidates(Cli::command(), words, &environment);
         return ExitCode::SUCCESS;
     }
-    let shown = command_line::shown_as(words.first());
+    let plugin_name = command_line::display_name(words.first());
     // fast path without clap
     if words.len() == 2 && (words[1] == "--version" || words[1] == "-V") {
-        let _ = writeln!(std::io::stdout(), "{shown} {}", version::VERSION.as_str());
+        let _ = writeln!(std::io::stdout(), "{plugin_name} {}", version::VERSION.as_str());
         return ExitCode::SUCCESS;
     }
     match command_line::parse(words.clone(), &environment) {
-        Ok((cli, document)) => ExitCode::from(run_command(shown, cli, document, environment, &words)),
+        Ok((cli, document)) => ExitCode::from(run_command(plugin_name, cli, document, environment, &words)),
         Err(error) => ExitCode::from(usage_error::report(&error, &words, &environment)),
     }
 }
@@ -107,7 +107,7 @@ fn run_command(
     if let Err(error) = prepared {
         let message = error.message.clone();
         let code = session.fail(error);
-        annotate_failure(&command_line::command_of(words), &session.app.environment, &message, code);
+        annotate_failure(&command_line::command_name(words), &session.app.environment, &message, code);
         return code;
     }
     match command {
@@ -120,7 +120,7 @@ fn run_command(
         Command::Doctor(args) => doctor::doctor(&session, &args, &Cli::command()),
         Command::Embedded { command } => embedded::embedded(&session, &command),
         Command::Init(args) => init::init(&session, &args),
-        Command::Options => session.answer(&command_line::options()),
+        Command::Options => session.write_result(&command_line::options()),
         Command::SampleApp { part } => demo_app::sample_app(&session, &part),
         Command::Validate(args) => validate::validate(&session, &args),
         Command::Publish(args) => publish::publish(&session, &args),
@@ -194,8 +194,8 @@ impl CommandContext {
     }
 
     /// Writes the result to standard output. Returns the exit code.
-    fn answer(&self, text: &str) -> u8 {
-        match self.terminal.result(text) {
+    fn write_result(&self, text: &str) -> u8 {
+        match self.terminal.write_result(text) {
             Ok(()) => self.code(Outcome::Success),
             Err(error) => self.fail(error),
         }
@@ -205,7 +205,7 @@ impl CommandContext {
     ///
     /// One thread: the program waits nearly all the time, and waking another thread for each step of a request takes
     /// longer than the step. Tasks that still run at the end are dropped.
-    fn to_its_end<T>(&self, work: impl Future<Output = T>) -> Result<T, u8> {
+    fn block_on<T>(&self, work: impl Future<Output = T>) -> Result<T, u8> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| {
             let message = format!("failed to start async runtime: {error}");
@@ -231,13 +231,13 @@ impl CommandContext {
     fn write_error_document(&self, error: &AppError) {
         if let Some(format) = self.document.filter(|_| !self.terminal.has_result()) {
             // the exit code reports the failure already
-            let _ = self.terminal.result(&error_document(error, format));
+            let _ = self.terminal.write_result(&error_document(error, format));
         }
     }
 
     /// Shows an error on standard error. Returns the exit code.
     fn show_error(&self, error: &AppError) -> u8 {
-        self.terminal.say(&error.line());
+        self.terminal.show(&error.line());
         self.code(error.outcome)
     }
 }
@@ -256,7 +256,7 @@ fn prepare(cli: &Cli, terminal: &mut Terminal) -> Result<(), AppError> {
     let opened = terminal.open_log(global);
     opened.map_err(|error| AppError::from(error).with_outcome(Outcome::Usage))?;
     if let Some(dir) = &global.change_dir {
-        terminal.say(&ConsoleLine::new(LineLevel::Warning, format!("Moving to {}", dir.display())));
+        terminal.show(&ConsoleLine::new(LineLevel::Warning, format!("Moving to {}", dir.display())));
     }
     Ok(())
 }

@@ -69,7 +69,7 @@ impl PathSet {
     }
 
     /// Sets the directory that is cleared before anything is written to it.
-    pub(super) fn empties(mut self, dir: &Path) -> Self {
+    pub(super) fn clears(mut self, dir: &Path) -> Self {
         self.cleared_dir = Some(dir.to_owned());
         self
     }
@@ -205,7 +205,7 @@ mod tests {
     fn input_inside_a_cleared_directory_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         let check = |paths: PathSet, expected: bool| {
-            assert_eq!(paths.empties(dir.path()).check().is_ok(), expected);
+            assert_eq!(paths.clears(dir.path()).check().is_ok(), expected);
         };
         let inside = dir.path().join("a/x");
         check(PathSet::default().reads("the experiment", [&inside]), false);

@@ -12,7 +12,7 @@ use super::path_conflicts::PathSet;
 use super::report_args::ReportArgs;
 use crate::app::ci::OUTPUT_DIR;
 use crate::app::publish::{CommentTrigger, PublishRequest};
-use crate::app::results_dir::{Trust, look};
+use crate::app::results_dir::{Trust, find_journals};
 use crate::app::{self, AppError};
 use crate::config::ProcessEnv;
 use crate::github::comment::is_id;
@@ -67,7 +67,7 @@ pub(super) struct PublishArgs {
 impl PublishArgs {
     /// Returns the files that it reads and writes.
     pub(super) fn files(&self) -> PathSet {
-        let journals = self.paths.iter().flat_map(|path| match look(path, Trust::Known) {
+        let journals = self.paths.iter().flat_map(|path| match find_journals(path, Trust::Trusted) {
             Ok(found) => found.all(),
             Err(_) => vec![path.clone()],
         });
@@ -138,8 +138,8 @@ pub(super) fn publish(session: &CommandContext, args: &PublishArgs) -> u8 {
     super::shield();
     let session = session.for_a_log();
     let request = args.request(&session.app.environment);
-    let write_output = |text: &str| session.terminal.result(text).map_err(AppError::from);
-    match session.to_its_end(app::publish::publish(&session.app, &request, &write_output)) {
+    let write_output = |text: &str| session.terminal.write_result(text).map_err(AppError::from);
+    match session.block_on(app::publish::publish(&session.app, &request, &write_output)) {
         Err(code) => code,
         Ok(Ok(outcome)) => session.code(outcome),
         Ok(Err(error)) => {

@@ -42,7 +42,7 @@ pub(super) struct RecoverArgs {
 
 /// Lists leftovers, and deletes or restores them. Returns the exit code.
 pub(super) fn recover(session: &CommandContext, args: &RecoverArgs) -> u8 {
-    match session.to_its_end(list_and_clean_up(session, args)) {
+    match session.block_on(list_and_clean_up(session, args)) {
         Err(code) => code,
         Ok(Ok(())) => session.code(Outcome::Success),
         Ok(Err(error)) => session.fail(error.sanitized()),
@@ -56,30 +56,32 @@ async fn list_and_clean_up(session: &CommandContext, args: &RecoverArgs) -> Resu
         allow_context: args.allow_context.clone(),
     };
     let for_machines = args.list.output.is_for_machines();
-    let found = match find(&session.app, &request).await? {
-        Recovery::Found(found) => found,
+    let outcome = match find(&session.app, &request).await? {
+        Recovery::Found(outcome) => outcome,
         Recovery::NothingLeft(reason) => {
             let text = if for_machines {
                 args.list.write(to_table(&[], false), || to_document("", &[]))
             } else {
                 format!("nothing to do: {reason}\n")
             };
-            return Ok(session.terminal.result(&text)?);
+            return Ok(session.terminal.write_result(&text)?);
         }
     };
-    let leftovers = &found.leftovers;
+    let leftovers = &outcome.leftovers;
     let only_names = args.list.output == TableFormat::Name;
     let table = to_table(leftovers, only_names);
-    let text = args.list.write(table, || to_document(found.address(), leftovers));
-    session.terminal.result(&text)?;
+    let text = args.list.write(table, || to_document(outcome.address(), leftovers));
+    session.terminal.write_result(&text)?;
     if leftovers.is_empty() {
-        let text = found.describe_none().await?;
-        session.terminal.say(&ConsoleLine::note(LineLevel::Info, sanitize(&text)));
+        let text = outcome.describe_none().await?;
+        session.terminal.show(&ConsoleLine::note(LineLevel::Info, sanitize(&text)));
         return Ok(());
     }
-    for (one, reason) in leftovers.iter().filter_map(|one| Some((one, one.reason.as_ref()?))) {
-        let text = sanitize(&format!("{} {} skipped: {reason}", one.kind, one.name));
-        session.terminal.say(&ConsoleLine::note(LineLevel::Warning, text));
+    for (leftover, reason) in
+        leftovers.iter().filter_map(|leftover| Some((leftover, leftover.reason.as_ref()?)))
+    {
+        let text = sanitize(&format!("{} {} skipped: {reason}", leftover.kind, leftover.name));
+        session.terminal.show(&ConsoleLine::note(LineLevel::Warning, text));
     }
     if for_machines && !args.yes {
         return Ok(());
@@ -87,15 +89,15 @@ async fn list_and_clean_up(session: &CommandContext, args: &RecoverArgs) -> Resu
     let report = |text: &str| {
         if for_machines {
             // standard output holds only the list
-            session.terminal.say(&ConsoleLine::note(LineLevel::Info, text));
+            session.terminal.show(&ConsoleLine::note(LineLevel::Info, text));
             return Ok(());
         }
-        Ok(session.terminal.result(&format!("{text}\n"))?)
+        Ok(session.terminal.write_result(&format!("{text}\n"))?)
     };
-    if found.has_changes() && !args.yes && !confirm(session)? {
+    if outcome.has_changes() && !args.yes && !confirm(session)? {
         return report("nothing was changed");
     }
-    match found.clean_up().await? {
+    match outcome.clean_up().await? {
         CleanupResult::Deleted => report("deleted or terminating"),
         CleanupResult::Restored => report("restored"),
     }
@@ -107,27 +109,27 @@ fn confirm(session: &CommandContext) -> Result<bool, AppError> {
         let message = "cannot ask for confirmation without a terminal; a trial may still be running";
         return Err(AppError::new(ErrorCode::RecoverRefused, message).with_hint("pass --yes"));
     }
-    session.terminal.result("Proceed? Any trial still running will be destroyed. [y/N] ")?;
+    session.terminal.write_result("Proceed? Any trial still running will be destroyed. [y/N] ")?;
     let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    Ok(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
+    let line = std::io::stdin().lock().read_line(&mut answer);
+    Ok(line.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// Returns the table of leftovers. With `only_names`, it omits objects that existed before the trial.
 fn to_table(leftovers: &[Leftover], only_names: bool) -> Table {
-    let row = |one: &Leftover| TableRow {
-        name: qualified_name(one),
+    let row = |leftover: &Leftover| TableRow {
+        name: qualified_name(leftover),
         cells: vec![
-            one.kind.clone(),
-            one.name.clone(),
-            one.namespace.clone().unwrap_or_default(),
-            one.trial.clone(),
-            one.created.clone().unwrap_or_default(),
-            one.action.name().to_owned(),
+            leftover.kind.clone(),
+            leftover.name.clone(),
+            leftover.namespace.clone().unwrap_or_default(),
+            leftover.trial.clone(),
+            leftover.created.clone().unwrap_or_default(),
+            leftover.action.name().to_owned(),
         ],
-        wide_cells: vec![one.reason.clone().unwrap_or_default()],
+        wide_cells: vec![leftover.reason.clone().unwrap_or_default()],
     };
-    let is_listed = |one: &&Leftover| !only_names || one.backup_secret.is_none();
+    let is_listed = |leftover: &&Leftover| !only_names || leftover.backup_secret.is_none();
     Table {
         heads: &["KIND", "NAME", "NAMESPACE", "TRIAL", "CREATED", "ACTION"],
         wide_heads: &["REASON"],
@@ -136,18 +138,18 @@ fn to_table(leftovers: &[Leftover], only_names: bool) -> Table {
 }
 
 /// Returns the name that kubectl accepts: `kind.group/name`.
-fn qualified_name(one: &Leftover) -> String {
-    let group = if one.group.is_empty() { String::new() } else { format!(".{}", one.group) };
-    format!("{}{group}/{}", one.kind.to_lowercase(), one.name)
+fn qualified_name(leftover: &Leftover) -> String {
+    let group = if leftover.group.is_empty() { String::new() } else { format!(".{}", leftover.group) };
+    format!("{}{group}/{}", leftover.kind.to_lowercase(), leftover.name)
 }
 
 /// Returns the output of `-o json` and `-o yaml`.
 fn to_document(address: &str, leftovers: &[Leftover]) -> Json {
-    let entry = |one: &Leftover| {
-        json!({"kind": one.kind, "name": one.name, "namespace": one.namespace, "trial": one.trial,
-            "created": one.created, "action": one.action.name(), "reason": one.reason,
-            "backup_secret": one.backup_secret})
+    let entry = |leftover: &Leftover| {
+        json!({"kind": leftover.kind, "name": leftover.name, "namespace": leftover.namespace, "trial": leftover.trial,
+            "created": leftover.created, "action": leftover.action.name(), "reason": leftover.reason,
+            "backup_secret": leftover.backup_secret})
     };
-    let left: Vec<Json> = leftovers.iter().map(entry).collect();
-    json!({"schema": SCHEMA, "cluster": address, "left": left})
+    let entries: Vec<Json> = leftovers.iter().map(entry).collect();
+    json!({"schema": SCHEMA, "cluster": address, "left": entries})
 }

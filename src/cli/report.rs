@@ -44,7 +44,8 @@ fn render(session: &CommandContext, args: &RenderArgs) -> Result<Vec<AppError>, 
     let records = load_journals::load_all(&args.journals)?;
     let mut errors = write_reports(&reports, &session.terminal, &records, None);
     if !reports.is_on_standard_output() {
-        let written = session.terminal.result(&text::render(&ReportSummary::from_records(&records, None)));
+        let written =
+            session.terminal.write_result(&text::render(&ReportSummary::from_records(&records, None)));
         errors.extend(written.err().map(AppError::from));
     }
     Ok(errors)

@@ -38,5 +38,5 @@ pub(super) fn write_reports(
     records: &[Record],
     comparison: Option<&RunComparison>,
 ) -> Vec<AppError> {
-    files.write(records, comparison, &|text| Ok(terminal.result(text)?))
+    files.write(records, comparison, &|text| Ok(terminal.write_result(text)?))
 }

@@ -45,11 +45,11 @@ pub(super) struct Terminal {
     style: LineStyle,
     /// Whether tools of the Chaos Toolkit read the lines.
     has_toolkit_readers: bool,
-    least: LineLevel,
+    min_level: LineLevel,
     /// Whether standard error is a terminal that can show live progress.
     live: bool,
     log: Option<Mutex<File>>,
-    log_least: LineLevel,
+    log_min_level: LineLevel,
     bar: Mutex<Option<ProgressBar>>,
     /// Whether a GitHub runner parses the lines for workflow commands, so that untrusted text must be neutralized.
     overheard: bool,
@@ -69,7 +69,7 @@ impl Terminal {
             LogFormat::Json => LineStyle::Json { context: context.to_owned(), process: std::process::id() },
             LogFormat::String => LineStyle::Text { colour: colour(global, environment, terminal) },
         };
-        let least = if global.quiet {
+        let min_level = if global.quiet {
             LineLevel::Error
         } else if global.verbose || global.verbosity >= DEBUG_VERBOSITY {
             LineLevel::Debug
@@ -82,9 +82,9 @@ impl Terminal {
             has_toolkit_readers: global.exit_code == ExitCodeStyle::Chaostoolkit
                 || global.log_format == LogFormat::Json,
             style,
-            least,
+            min_level,
             log: None,
-            log_least: match global.log_file_level {
+            log_min_level: match global.log_file_level {
                 LogLevel::Debug => LineLevel::Debug,
                 LogLevel::Info => LineLevel::Info,
                 LogLevel::Warning => LineLevel::Warning,
@@ -114,10 +114,10 @@ impl Terminal {
         Self {
             style: self.style.clone(),
             has_toolkit_readers: self.has_toolkit_readers,
-            least: self.least,
+            min_level: self.min_level,
             live: self.live,
             log: log.map(Mutex::new),
-            log_least: self.log_least,
+            log_min_level: self.log_min_level,
             bar: Mutex::new(None),
             overheard: self.overheard,
             results_overheard: self.results_overheard,
@@ -135,9 +135,9 @@ impl Terminal {
     }
 
     /// Shows a line and logs it. Ignores a closed standard error.
-    pub(super) fn say(&self, line: &ConsoleLine) {
+    pub(super) fn show(&self, line: &ConsoleLine) {
         let now = Timestamp::now();
-        if line.level >= self.least {
+        if line.level >= self.min_level {
             let text = format_line(line, now, &self.style);
             let text = if self.overheard { neutralize(&text) } else { Cow::Borrowed(text.as_str()) };
             let write = || {
@@ -148,14 +148,14 @@ impl Terminal {
                 None => write(),
             }
         }
-        if let Some(log) = self.log.as_ref().filter(|_| line.level >= self.log_least) {
+        if let Some(log) = self.log.as_ref().filter(|_| line.level >= self.log_min_level) {
             let text = format_line(line, now, &LineStyle::Text { colour: false });
             let _ = log.lock().write_all(text.as_bytes());
         }
     }
 
     /// Writes a result to standard output. A closed pipe is no error.
-    pub(super) fn result(&self, text: &str) -> Result<(), OutputError> {
+    pub(super) fn write_result(&self, text: &str) -> Result<(), OutputError> {
         self.has_result.store(true, Ordering::Relaxed);
         let text = if self.results_overheard { neutralize(text) } else { Cow::Borrowed(text) };
         let write = || {
@@ -211,7 +211,7 @@ impl Terminal {
 
 impl Reporter for Terminal {
     fn show(&self, line: &ConsoleLine) {
-        self.say(line);
+        self.show(line);
     }
 
     fn has_toolkit_readers(&self) -> bool {
@@ -221,7 +221,7 @@ impl Reporter for Terminal {
     fn warn_once(&self, warning: &str) {
         if self.warned.lock().insert(warning.to_owned()) {
             let message = format!("the API server warns: {warning}");
-            self.say(&ConsoleLine::note(LineLevel::Warning, message));
+            self.show(&ConsoleLine::note(LineLevel::Warning, message));
         }
     }
 
@@ -230,9 +230,12 @@ impl Reporter for Terminal {
     }
 
     fn quieter(&self) -> Arc<dyn Reporter> {
-        let least =
-            if self.least > LineLevel::Debug { self.least.max(LineLevel::Warning) } else { self.least };
-        Arc::new(Self { least, ..self.copy() })
+        let min_level = if self.min_level > LineLevel::Debug {
+            self.min_level.max(LineLevel::Warning)
+        } else {
+            self.min_level
+        };
+        Arc::new(Self { min_level, ..self.copy() })
     }
 
     fn start_progress(self: Arc<Self>) -> Option<Box<dyn ProgressDisplay>> {
@@ -242,8 +245,8 @@ impl Reporter for Terminal {
 
 /// Opens a log file for appending, and writes the line that the Chaos Toolkit puts before each run.
 fn open_log(path: &Path) -> Result<File, OutputError> {
-    let opened = File::options().create(true).append(true).open(path);
-    let written = opened.and_then(|mut file| writeln!(file, "{}", "#".repeat(79)).map(|()| file));
+    let file = File::options().create(true).append(true).open(path);
+    let written = file.and_then(|mut file| writeln!(file, "{}", "#".repeat(79)).map(|()| file));
     written.map_err(|source| OutputError::LogFile { path: path.to_owned(), source })
 }
 

@@ -135,7 +135,7 @@ pub(super) fn paths_of(request: &TrialRequest, reports: &ReportFiles) -> PathSet
         .writes("the comparison", [dir.join(COMPARISON_FILE)])
         .reports(&ReportFiles::in_directory(dir))
         .reports(reports);
-    if dir.join(FILE_NAME).is_file() { files.empties(dir) } else { files }
+    if dir.join(FILE_NAME).is_file() { files.clears(dir) } else { files }
 }
 
 /// Runs a trial. Returns the exit code.
@@ -153,7 +153,7 @@ pub(super) struct TrialOutput {
 
 /// Runs a trial, and writes its results. Returns the exit code.
 pub(super) fn try_and_report(session: &CommandContext, request: &TrialRequest, output: &TrialOutput) -> u8 {
-    let result = session.to_its_end(async {
+    let result = session.block_on(async {
         let locks = output.reports.check(output.format.is_for_machines())?;
         Ok::<_, AppError>((app::trial::trial(&session.precise_app(), request).await?, locks))
     });
@@ -171,12 +171,12 @@ fn report(session: &CommandContext, output: &TrialOutput, trial: TrialOutcome) -
     if let Some(comparison) = comparison {
         errors.extend(write_reports(&output.reports, &session.terminal, &records, Some(&comparison)));
         if !output.reports.is_on_standard_output() {
-            let written = session.terminal.result(&output.format.write(&comparison));
+            let written = session.terminal.write_result(&output.format.write(&comparison));
             errors.extend(written.err().map(AppError::from));
         }
     }
     for error in errors {
-        session.terminal.say(&error.line());
+        session.terminal.show(&error.line());
         outcome = outcome.worst(Outcome::NotWritten);
     }
     session.code(outcome)

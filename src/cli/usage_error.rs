@@ -6,7 +6,7 @@ use std::io::Write as _;
 use clap::error::ErrorKind;
 
 use super::annotate_failure;
-use super::command_line::command_of;
+use super::command_line::command_name;
 use super::error_document::{DocumentFormat, error_document};
 use super::exit_code::precise_code;
 use crate::app::{AppError, new_run_id};
@@ -42,7 +42,7 @@ pub(super) fn report(error: &clap::Error, words: &[OsString], environment: &Proc
         let _ = write!(std::io::stdout(), "{}", error_document(&usage, document));
     }
     let code = precise_code(usage.outcome);
-    annotate_failure(&command_of(words), environment, &error.render().to_string(), code);
+    annotate_failure(&command_name(words), environment, &error.render().to_string(), code);
     code
 }
 

@@ -50,7 +50,7 @@ impl ValidateArgs {
 
 /// Reports all errors of all files. Returns the exit code.
 pub(super) fn validate(session: &CommandContext, args: &ValidateArgs) -> u8 {
-    match session.to_its_end(app::validate::validate(&session.app, &args.request(session))) {
+    match session.block_on(app::validate::validate(&session.app, &args.request(session))) {
         Err(code) => code,
         Ok(Ok(validated)) => write_result(session, args.output, &validated),
         Ok(Err(error)) => session.fail(error),
@@ -67,7 +67,7 @@ fn write_result(session: &CommandContext, format: RunOutputFormat, validated: &V
         RunOutputFormat::Agent => files.iter().map(|file| pretty(&agent_document(file))).collect(),
     };
     let outcome = validated.outcome();
-    match session.terminal.result(&text) {
+    match session.terminal.write_result(&text) {
         Ok(()) => session.code(outcome),
         Err(error) => session.fail(AppError::from(error).with_outcome(outcome.worst(Outcome::NotWritten))),
     }
@@ -92,7 +92,7 @@ fn text(file: &ValidatedFile) -> String {
         }
     }
     let count = |severity| file.diagnostics.iter().filter(|fault| fault.severity == severity).count();
-    let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let plural = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let summary = match (errors, warnings) {
         (0, 0) => "valid".to_owned(),

@@ -142,7 +142,7 @@ fn compute_metric(
 
 /// Counts the good samples during the fault.
 fn count_good_samples(series: &Series) -> Option<u64> {
-    Some(series.seen(SamplePhase::Fault)?.latency.as_ref()?.samples)
+    Some(series.phase_stats(SamplePhase::Fault)?.latency.as_ref()?.samples)
 }
 
 fn all_equal<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {
@@ -151,13 +151,13 @@ fn all_equal<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {
 }
 
 fn measured_value(series: &Series, metric: Metric) -> CensoredValue {
-    let fault = series.seen(SamplePhase::Fault);
+    let fault = series.phase_stats(SamplePhase::Fault);
     let latency = || fault.and_then(|seen| seen.latency.as_ref());
     let value = match metric {
         Metric::SuccessRatio => fault.and_then(crate::series::PhaseStats::success_ratio),
         Metric::P95Latency => latency().map(|latency| latency.p95),
         Metric::P99Latency => latency().map(|latency| latency.p99),
-        Metric::TimeToRecover => match (series.recovered_after, series.seen(SamplePhase::Recovery)) {
+        Metric::TimeToRecover => match (series.recovered_after, series.phase_stats(SamplePhase::Recovery)) {
             (None, Some(_)) => return CensoredValue::censored(series.recovery_watched),
             (recovered_after, _) => recovered_after,
         },

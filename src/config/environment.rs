@@ -64,8 +64,8 @@ impl ProcessEnv {
 /// Whether a variable is withheld. Some systems ignore the case of names.
 fn is_withheld(name: &str) -> bool {
     let of_services = name.get(..SERVICES.len()).is_some_and(|start| start.eq_ignore_ascii_case(SERVICES));
-    let mut known = TOKENS.iter().chain(&WORKFLOW_FILES);
-    of_services || known.any(|known| known.eq_ignore_ascii_case(name))
+    let mut withheld = TOKENS.iter().chain(&WORKFLOW_FILES);
+    of_services || withheld.any(|withheld| withheld.eq_ignore_ascii_case(name))
 }
 
 impl<const N: usize> From<[(&str, &str); N]> for ProcessEnv {

@@ -50,12 +50,12 @@ impl Settings {
             return Ok(Self::default());
         }
         let Document { root, .. } = yaml::read(text, source)?;
-        Ok(Self::of(&root.to_value()))
+        Ok(Self::from_value(&root.to_value()))
     }
 
-    fn of(settings: &Value) -> Self {
-        let strategy = |part: &str| {
-            let strategy = settings.get("runtime")?.get(part)?.get("strategy")?;
+    fn from_value(settings: &Value) -> Self {
+        let strategy = |section: &str| {
+            let strategy = settings.get("runtime")?.get(section)?.get("strategy")?;
             Some(strategy.python_text().into_owned())
         };
         let authorization = |(host, entry): (&String, &Value)| {
@@ -70,7 +70,7 @@ impl Settings {
             rollback_strategy: strategy("rollbacks"),
             authorizations: entries("auths").iter().filter_map(authorization).collect(),
             controls: ControlDeclaration::read_named(&entries("controls")),
-            channels: channels.iter().map(NotificationChannel::of).collect(),
+            channels: channels.iter().map(NotificationChannel::from_value).collect(),
         }
     }
 
@@ -81,7 +81,7 @@ impl Settings {
 }
 
 impl NotificationChannel {
-    fn of(channel: &Value) -> Self {
+    fn from_value(channel: &Value) -> Self {
         let events = channel.get("events").and_then(Value::as_list).filter(|events| !events.is_empty());
         Self {
             url: channel.get("url").and_then(Value::as_text).map(str::to_owned),

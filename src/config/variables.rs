@@ -34,7 +34,7 @@ pub fn read_variables(
     let mut faults = Vec::new();
     for file in files {
         match read_file(file, &mut variables, environment) {
-            Ok(more) => faults.extend(more),
+            Ok(more_faults) => faults.extend(more_faults),
             Err(fault) => faults.push(fault),
         }
     }

@@ -26,16 +26,16 @@ pub struct VaultSecrets {
 
 /// Fetches secrets. The configuration of the experiment has the address and the credentials of Vault.
 pub async fn fetch(
-    wanted: &[VaultSecret],
+    secrets: &[VaultSecret],
     configuration: &Map,
     trust: &Verification,
 ) -> Result<VaultSecrets, VaultError> {
     let mut fetched = VaultSecrets::default();
-    if wanted.is_empty() {
+    if secrets.is_empty() {
         return Ok(fetched);
     }
     let vault = VaultClient::connect(configuration, trust).await?;
-    for secret in wanted {
+    for secret in secrets {
         let Some(path) = &secret.path else {
             fetched.warnings.push(format!("secret /secrets{} has no path in Vault", secret.at));
             continue;
@@ -171,10 +171,14 @@ impl VaultClient {
     }
 
     /// Sends a request, and parses the answer as JSON; `None` for "not found".
-    async fn send(&self, request: reqwest::RequestBuilder, what: &str) -> Result<Option<Json>, VaultError> {
+    async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+        operation: &str,
+    ) -> Result<Option<Json>, VaultError> {
         let response = request.header("X-Vault-Request", "true").send().await;
         let response = response.map_err(|error| VaultError::Unreachable {
-            address: http_client::shown(&self.address),
+            address: http_client::display_url(&self.address),
             cause: describe(&error.without_url()),
         })?;
         let status = response.status();
@@ -187,10 +191,10 @@ impl VaultClient {
             let answer = answer.unwrap_or_default();
             let errors = answer.get("errors").and_then(Json::as_array).cloned().unwrap_or_default();
             let errors = errors.iter().filter_map(Json::as_str).map(str::to_owned).collect();
-            return Err(VaultError::Refused { request: what.to_owned(), status, errors });
+            return Err(VaultError::Refused { request: operation.to_owned(), status, errors });
         }
         // another server may answer at the address, such as a login page of a proxy
-        let not_json = |source| VaultError::NotJson { request: what.to_owned(), source };
+        let not_json = |source| VaultError::NotJson { request: operation.to_owned(), source };
         answer.map(Some).map_err(not_json)
     }
 }

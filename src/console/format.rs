@@ -27,17 +27,17 @@ pub enum LineStyle {
 }
 
 /// Formats a line, with a line break at its end.
-pub fn format_line(line: &ConsoleLine, at: Timestamp, style: &LineStyle) -> String {
+pub fn format_line(line: &ConsoleLine, time: Timestamp, style: &LineStyle) -> String {
     match style {
-        LineStyle::Text { colour } => format_text(line, at, *colour),
+        LineStyle::Text { colour } => format_text(line, time, *colour),
         LineStyle::Json { context, process } => {
             let mut object = json!({
                 "process": process,
-                "asctime": at.local_millis(),
+                "asctime": time.local_millis(),
                 "levelname": line.level.name(),
                 "message": line.text,
                 "context_id": context,
-                "timestamp": at.iso(),
+                "timestamp": time.iso(),
             });
             if let Some(code) = line.code {
                 object["code"] = code.name().into();
@@ -50,9 +50,9 @@ pub fn format_line(line: &ConsoleLine, at: Timestamp, style: &LineStyle) -> Stri
     }
 }
 
-fn format_text(line: &ConsoleLine, at: Timestamp, colour: bool) -> String {
+fn format_text(line: &ConsoleLine, time: Timestamp, colour: bool) -> String {
     let head = match (line.prefix, line.level) {
-        (LinePrefix::Time, level) => format!("[{} {}]", at.local(), level.name()),
+        (LinePrefix::Time, level) => format!("[{} {}]", time.local(), level.name()),
         (LinePrefix::None, _) | (LinePrefix::Level, LineLevel::Debug | LineLevel::Info) => String::new(),
         (LinePrefix::Level, LineLevel::Warning) => "Warning:".to_owned(),
         (LinePrefix::Level, LineLevel::Error | LineLevel::Critical) => "error:".to_owned(),

@@ -94,13 +94,13 @@ impl ConsoleLine {
 fn target_lines(targets: &[Target]) -> Vec<ConsoleLine> {
     const SHOWN: usize = 10;
     let target = |target: &Target| {
-        let place = target.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
-        ConsoleLine::note(LineLevel::Info, format!("  target: {} {place}{}", target.kind, target.name))
+        let prefix = target.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+        ConsoleLine::note(LineLevel::Info, format!("  target: {} {prefix}{}", target.kind, target.name))
     };
     let rest = targets.len().saturating_sub(SHOWN);
-    let more = (rest > 0)
+    let remainder = (rest > 0)
         .then(|| ConsoleLine::note(LineLevel::Info, format!("  {rest} more targets are in the journal")));
-    targets.iter().take(SHOWN).map(target).chain(more).collect()
+    targets.iter().take(SHOWN).map(target).chain(remainder).collect()
 }
 
 fn info(text: impl Into<String>) -> ConsoleLine {
@@ -173,8 +173,8 @@ pub fn event_lines(event: &RunEvent) -> Vec<ConsoleLine> {
             vec![info(format!("Rollback: {}", name.as_deref().unwrap_or("None")))]
         }
         RunEvent::PauseStarted { before, seconds, .. } => {
-            let when = if *before { "before next activity" } else { "after activity" };
-            vec![info(format!("Pausing {when} for {}s...", seconds.python_text()))]
+            let position = if *before { "before next activity" } else { "after activity" };
+            vec![info(format!("Pausing {position} for {}s...", seconds.python_text()))]
         }
         RunEvent::ActivityStarted(started) => {
             let background = if started.activity.background { " [in background]" } else { "" };
@@ -304,8 +304,8 @@ fn method_tolerance_lines(name: &str, verdict: Option<&ToleranceResult>) -> Vec<
         return vec![ConsoleLine::note(LineLevel::Warning, text)];
     };
     let actual = shorten_output(verdict.actual.python_text().trim_end());
-    let what = if verdict.met { "is within its tolerance" } else { "is not within its tolerance" };
-    let text = format!("probe '{name}' {what}: expected {}, got {actual}", verdict.expected);
+    let result = if verdict.met { "is within its tolerance" } else { "is not within its tolerance" };
+    let text = format!("probe '{name}' {result}: expected {}, got {actual}", verdict.expected);
     vec![if verdict.met { debug(format!("  {text}")) } else { ConsoleLine::note(LineLevel::Warning, text) }]
 }
 

@@ -24,11 +24,11 @@ impl ProgressState {
             RunEvent::ActivityStarted(started) => {
                 // the name of the document, in which secrets are masked
                 let name = super::activity_name(&started.document);
-                let what = format!("{} {name}", started.activity.kind);
+                let activity = format!("{} {name}", started.activity.kind);
                 if started.background {
                     self.background.insert(started.id, name);
                 } else if started.phase != RunPhase::During {
-                    self.foreground = Some((started.id, what, now));
+                    self.foreground = Some((started.id, activity, now));
                 }
             }
             RunEvent::ActivityFinished(finished) => {
@@ -90,10 +90,12 @@ impl ProgressState {
         let mut parts = Vec::new();
         match (&self.pause, &self.foreground) {
             (Some((name, since, length)), _) => {
-                let left = (length - now.since(*since)).max(0.0);
-                parts.push(format!("pause {name}: {left:.0} s left"));
+                let remaining = (length - now.since(*since)).max(0.0);
+                parts.push(format!("pause {name}: {remaining:.0} s left"));
             }
-            (None, Some((_, what, since))) => parts.push(format!("{what}: {:.1} s", now.since(*since))),
+            (None, Some((_, activity, since))) => {
+                parts.push(format!("{activity}: {:.1} s", now.since(*since)))
+            }
             (None, None) => {}
         }
         if let Some((looks, unmet)) = self.checks.filter(|(looks, _)| *looks > 0) {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -97,7 +98,7 @@ impl DemoServer {
             http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
             let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
             // a client may disconnect at any time
-            tokio::spawn(async move { drop(connection.await) });
+            tokio::spawn(async move { drop(connection.await) }.boxed());
         }
         drop(self.listener);
         let _ = tokio::time::timeout(SHUTDOWN_GRACE, open.shutdown()).await;

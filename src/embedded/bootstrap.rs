@@ -147,11 +147,11 @@ fn has_current_endpoints(state: &ApiState, key: &ObjectKey, service: &Json) -> b
     let endpoints = state.store.get(&ObjectKey::new("/endpoints", &key.namespace, &key.name));
     let subsets = endpoints.into_iter().flat_map(|endpoints| items(&endpoints["subsets"]));
     let addresses = subsets.flat_map(|subset| items(&subset["addresses"]));
-    let listed: BTreeSet<&str> = addresses.map(|one| text(&one["targetRef"]["name"])).collect();
+    let current: BTreeSet<&str> = addresses.map(|endpoint| text(&endpoint["targetRef"]["name"])).collect();
     let mut pods = state.store.find_indexed(&key.label_key(label, value));
     pods.all(|(pod_key, pod)| {
         let is_endpoint =
             is_ready(pod) && !is_terminating(pod) && service_selects(selector, &pod["metadata"]["labels"]);
-        !is_endpoint || listed.contains(&*pod_key.name)
+        !is_endpoint || current.contains(&*pod_key.name)
     })
 }

@@ -219,21 +219,23 @@ fn is_dns_subdomain(name: &str) -> bool {
 /// Checks that immutable fields did not change. Returns field paths and reasons.
 pub(super) fn validate_immutable(kind: &ApiResource, old: &Json, new: &Json) -> Vec<(String, String)> {
     let mut faults = Vec::new();
-    let mut same = |path: &str| {
+    let mut check_unchanged = |path: &str| {
         let get = |object: &Json| path.split('.').fold(object, |value, part| &value[part]).clone();
         if get(old) != get(new) {
             faults.push((path.to_owned(), format!("Invalid value: {}: field is immutable", get(new))));
         }
     };
     match (kind.group.as_str(), kind.name.as_str()) {
-        ("apps", "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet") => same("spec.selector"),
-        ("", "Service") if old["spec"]["clusterIP"].is_string() => same("spec.clusterIP"),
+        ("apps", "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet") => {
+            check_unchanged("spec.selector")
+        }
+        ("", "Service") if old["spec"]["clusterIP"].is_string() => check_unchanged("spec.clusterIP"),
         ("", "Pod") => {
             let rest = |object: &Json| {
                 let mut spec = object["spec"].clone();
                 for list in ["containers", "initContainers"] {
-                    for one in items_mut(spec.get_mut(list)) {
-                        one["image"] = Json::Null;
+                    for container in items_mut(spec.get_mut(list)) {
+                        container["image"] = Json::Null;
                     }
                 }
                 for free in ["tolerations", "activeDeadlineSeconds", "nodeName"] {

@@ -77,7 +77,9 @@ fn provider_url(
     let (Some(url::Host::Domain(host)), Some(port)) = (url.host(), url.port_or_known_default()) else {
         return Ok(value.to_owned());
     };
-    let Some(address) = cluster.resolve(host, port, PodLabels::of(pod)) else { return Ok(value.to_owned()) };
+    let Some(address) = cluster.resolve(host, port, PodLabels::from_pod(pod)) else {
+        return Ok(value.to_owned());
+    };
     let address = address.map_err(|source| ContainerError::Resolve { url: value.to_owned(), source })?;
     url.set_ip_host(address.ip())
         .and_then(|()| url.set_port(Some(address.port())))

@@ -88,7 +88,7 @@ fn fits_shape(expected: &'static str, value: &Json) -> bool {
 }
 
 fn mismatch(expected: &'static str, value: &Json) -> FieldTypeError {
-    let found = match value {
+    let actual = match value {
         Json::Null => "null",
         Json::Bool(_) => "a boolean",
         Json::Number(_) => "this number",
@@ -96,7 +96,7 @@ fn mismatch(expected: &'static str, value: &Json) -> FieldTypeError {
         Json::Array(_) => "a list",
         Json::Object(_) => "a mapping",
     };
-    FieldTypeError { path: String::new(), expected, found }
+    FieldTypeError { path: String::new(), expected, found: actual }
 }
 
 fn split_choice(expected: &'static str) -> Option<(&'static str, &'static str)> {

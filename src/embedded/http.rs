@@ -70,8 +70,8 @@ impl ApiCall {
         }
         let content_type = self.header(CONTENT_TYPE);
         if content_type.contains("protobuf") {
-            let taken = ["application/json", "application/yaml"];
-            return protobuf::decode(&self.body).ok_or_else(|| ApiStatus::unsupported_media_type(&taken));
+            let supported = ["application/json", "application/yaml"];
+            return protobuf::decode(&self.body).ok_or_else(|| ApiStatus::unsupported_media_type(&supported));
         }
         if content_type.contains("yaml") {
             return serde_yaml::from_slice(&self.body)
@@ -84,17 +84,17 @@ impl ApiCall {
         WriteOptions { dry_run: !self.query("dryRun").is_empty(), status: subresource == "status" }
     }
 
-    fn parse_selector(&self, at: &ObjectPath) -> Result<LabelSelector, ApiStatus> {
+    fn parse_selector(&self, path: &ObjectPath) -> Result<LabelSelector, ApiStatus> {
         let selector = LabelSelector::parse(self.query("labelSelector"), self.query("fieldSelector"))?;
-        selector.check_fields(&at.kind.name)?;
+        selector.check_fields(&path.kind.name)?;
         Ok(selector)
     }
 
-    fn list_options(&self, at: &ObjectPath) -> Result<ListOptions, ApiStatus> {
+    fn list_options(&self, path: &ObjectPath) -> Result<ListOptions, ApiStatus> {
         let limit = self.query("limit");
         let limit = if limit.is_empty() { Ok(0) } else { limit.parse() };
         Ok(ListOptions {
-            selector: self.parse_selector(at)?,
+            selector: self.parse_selector(path)?,
             limit: limit.map_err(|_| ApiStatus::bad_request("invalid limit: expected an integer"))?,
             continue_token: self.query("continue").to_owned(),
         })
@@ -129,7 +129,7 @@ impl EmbeddedCluster {
     {
         let (mut head, body) = request.into_parts();
         let upgrade = head.extensions.remove::<OnUpgrade>();
-        let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+        let decoded = |segment: &str| percent_decode_str(segment).decode_utf8_lossy().into_owned();
         let shape = RequestedForm::from_accept(
             head.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default(),
         );
@@ -140,7 +140,13 @@ impl EmbeddedCluster {
                 let query = head.uri.query().unwrap_or_default();
                 let call = ApiCall {
                     method: head.method,
-                    path: head.uri.path().split('/').filter(|part| !part.is_empty()).map(decoded).collect(),
+                    path: head
+                        .uri
+                        .path()
+                        .split('/')
+                        .filter(|segment| !segment.is_empty())
+                        .map(decoded)
+                        .collect(),
                     query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
                     headers: head.headers,
                     body: body.to_bytes(),
@@ -192,32 +198,35 @@ impl EmbeddedCluster {
         if let Some(document) = self.api.lock().resources.discovery_document(&path.join("/")) {
             return Ok(ApiResponse::Object(StatusCode::OK, document));
         }
-        let (at, subresource) = self.api.parse_path(&path)?;
+        let (path, subresource) = self.api.parse_path(&path)?;
         match subresource.as_slice() {
-            [] => handle_object(&self.api, call, at),
-            ["status"] if at.kind.status => handle_object(&self.api, call, at),
-            ["scale"] if at.kind.scale => handle_scale(&self.api, call, &at),
-            ["eviction"] if at.kind.name == "Pod" && call.method == Method::POST => {
-                let evicted = self.api.evict(&at, &call.parse_body()?)?;
+            [] => handle_object(&self.api, call, path),
+            ["status"] if path.kind.status => handle_object(&self.api, call, path),
+            ["scale"] if path.kind.scale => handle_scale(&self.api, call, &path),
+            ["eviction"] if path.kind.name == "Pod" && call.method == Method::POST => {
+                let evicted = self.api.evict(&path, &call.parse_body()?)?;
                 Ok(ApiResponse::Object(StatusCode::CREATED, evicted))
             }
-            ["log"] if at.kind.name == "Pod" => {
-                let pod = self.api.get(&at)?;
+            ["log"] if path.kind.name == "Pod" => {
+                let pod = self.api.get(&path)?;
                 Ok(ApiResponse::Text(self.logs.read(
                     &pod,
                     |parameter| call.query(parameter),
                     self.api.now(),
                 )?))
             }
-            ["portforward"] if at.kind.name == "Pod" => {
-                let pod = self.api.get(&at)?;
+            ["portforward"] if path.kind.name == "Pod" => {
+                let pod = self.api.get(&path)?;
                 let ports = call.query("ports");
-                self.forward_ports(&pod, &at.key(), ports, &call.headers, upgrade).map(ApiResponse::Switched)
+                self.forward_ports(&pod, &path.key(), ports, &call.headers, upgrade)
+                    .map(ApiResponse::Switched)
             }
-            ["exec" | "attach"] if at.kind.name == "Pod" => {
+            ["exec" | "attach"] if path.kind.name == "Pod" => {
                 Err(ApiStatus::not_implemented("exec and attach"))
             }
-            ["proxy", rest @ ..] if at.kind.name == "Service" => self.proxy_to_service(call, &at, rest).await,
+            ["proxy", rest @ ..] if path.kind.name == "Service" => {
+                self.proxy_to_service(call, &path, rest).await
+            }
             _ => Err(ApiStatus::no_such_resource()),
         }
     }
@@ -226,23 +235,28 @@ impl EmbeddedCluster {
     async fn proxy_to_service(
         &self,
         call: &ApiCall,
-        at: &ObjectPath,
+        service_path: &ObjectPath,
         rest: &[&str],
     ) -> Result<ApiResponse, ApiStatus> {
-        let parts: Vec<&str> = at.name.split(':').collect();
+        let parts: Vec<&str> = service_path.name.split(':').collect();
         let (name, port) = match parts.as_slice() {
             [name] => (*name, ""),
             [name, port] | [_, name, port] => (*name, *port),
-            _ => return Err(ApiStatus::bad_request(format!("invalid service request \"{}\"", at.name))),
+            _ => {
+                return Err(ApiStatus::bad_request(format!(
+                    "invalid service request \"{}\"",
+                    service_path.name
+                )));
+            }
         };
-        let service = ObjectPath { name: name.to_owned(), ..at.clone() };
+        let service = ObjectPath { name: name.to_owned(), ..service_path.clone() };
         self.api.get(&service)?;
         let mut path = format!("/{}", rest.join("/"));
         if !call.query.is_empty() {
             path.push('?');
             path += &url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&call.query).finish();
         }
-        let to = self.next_endpoint(&at.namespace, name, port).map_err(|error| {
+        let to = self.next_endpoint(&service_path.namespace, name, port).map_err(|error| {
             ApiStatus::unavailable(match error {
                 UnreachableService::NoEndpoints => format!("no endpoints available for service \"{name}\""),
                 UnreachableService::NoPort => {
@@ -259,48 +273,49 @@ impl EmbeddedCluster {
         };
         let response = exchange.await;
         response.map(ApiResponse::Proxied).map_err(|error| {
-            let note = self.simulated_image_note(&at.namespace, address).unwrap_or_default();
+            let note = self.simulated_image_note(&service_path.namespace, address).unwrap_or_default();
             ApiStatus::unavailable(format!("error trying to reach service: {error}{note}"))
         })
     }
 }
 
 /// Handles requests for objects and for their `/status`.
-fn handle_object(api: &Arc<ApiServer>, call: &ApiCall, at: ObjectPath) -> Result<ApiResponse, ApiStatus> {
-    let sub = call.path.last().filter(|last| *last == "status" && at.name != **last).map_or("", |_| "status");
+fn handle_object(api: &Arc<ApiServer>, call: &ApiCall, path: ObjectPath) -> Result<ApiResponse, ApiStatus> {
+    let sub =
+        call.path.last().filter(|last| *last == "status" && path.name != **last).map_or("", |_| "status");
     let writing = call.write_options(sub);
-    let one = !at.name.is_empty();
-    let object = match (&call.method, one) {
+    let has_name = !path.name.is_empty();
+    let object = match (&call.method, has_name) {
         (&Method::GET, _) if !call.query("watch").is_empty() && call.query("watch") != "false" => {
-            let selector = call.parse_selector(&at)?;
+            let selector = call.parse_selector(&path)?;
             let timeout = call.query("timeoutSeconds").parse().ok().map(Duration::from_secs);
             let bookmarks = call.query("allowWatchBookmarks") == "true";
-            let watch = api.watch(at, selector, call.query("resourceVersion"), bookmarks, timeout)?;
+            let watch = api.watch(path, selector, call.query("resourceVersion"), bookmarks, timeout)?;
             return Ok(ApiResponse::Watch(Box::new(watch)));
         }
-        (&Method::GET, true) => api.get(&at)?,
-        (&Method::GET, false) => return Ok(ApiResponse::List(api.list(&at, &call.list_options(&at)?)?)),
+        (&Method::GET, true) => api.get(&path)?,
+        (&Method::GET, false) => return Ok(ApiResponse::List(api.list(&path, &call.list_options(&path)?)?)),
         (&Method::POST, false) => {
-            let created = api.create(&at, call.parse_body()?, &writing)?;
+            let created = api.create(&path, call.parse_body()?, &writing)?;
             return Ok(ApiResponse::Object(StatusCode::CREATED, created));
         }
-        (&Method::PUT, true) => api.update(&at, call.parse_body()?, &writing)?,
+        (&Method::PUT, true) => api.update(&path, call.parse_body()?, &writing)?,
         (&Method::PATCH, true) => {
             let format = ApiPatchType::from_content_type(call.header(CONTENT_TYPE))?;
-            let is_new = format == ApiPatchType::Apply && api.get(&at).is_err();
-            let patched = api.patch(&at, format, &call.parse_body()?, &writing)?;
+            let is_new = format == ApiPatchType::Apply && api.get(&path).is_err();
+            let patched = api.patch(&path, format, &call.parse_body()?, &writing)?;
             let code = if is_new { StatusCode::CREATED } else { StatusCode::OK };
             return Ok(ApiResponse::Object(code, patched));
         }
-        (&Method::DELETE, true) => api.delete(&at, &call.delete_options()?)?,
+        (&Method::DELETE, true) => api.delete(&path, &call.delete_options()?)?,
         // like a real API server: no collection delete across all namespaces
-        (&Method::DELETE, false) if at.kind.namespaced && at.namespace.is_empty() => {
+        (&Method::DELETE, false) if path.kind.namespaced && path.namespace.is_empty() => {
             return Err(ApiStatus::method_not_allowed());
         }
         (&Method::DELETE, false) => {
             return Ok(ApiResponse::List(api.delete_collection(
-                &at,
-                &call.list_options(&at)?,
+                &path,
+                &call.list_options(&path)?,
                 &call.delete_options()?,
             )?));
         }
@@ -309,18 +324,18 @@ fn handle_object(api: &Arc<ApiServer>, call: &ApiCall, at: ObjectPath) -> Result
     Ok(ApiResponse::Object(StatusCode::OK, object))
 }
 
-fn handle_scale(api: &Arc<ApiServer>, call: &ApiCall, at: &ObjectPath) -> Result<ApiResponse, ApiStatus> {
+fn handle_scale(api: &Arc<ApiServer>, call: &ApiCall, path: &ObjectPath) -> Result<ApiResponse, ApiStatus> {
     let dry_run = call.write_options("").dry_run;
     let scale = match call.method {
-        Method::GET => api.get_scale(at)?,
+        Method::GET => api.get_scale(path)?,
         Method::PUT => {
             let scale = call.parse_body()?;
-            api.update_scale(at, |_| Ok(scale), dry_run)?
+            api.update_scale(path, |_| Ok(scale), dry_run)?
         }
         Method::PATCH => {
             let (format, patch) =
                 (ApiPatchType::from_content_type(call.header(CONTENT_TYPE))?, call.parse_body()?);
-            api.update_scale(at, |scale| apply_patch(&at.kind, format, scale, &patch), dry_run)?
+            api.update_scale(path, |scale| apply_patch(&path.kind, format, scale, &patch), dry_run)?
         }
         _ => return Err(ApiStatus::method_not_allowed()),
     };
@@ -357,13 +372,13 @@ impl ApiServer {
             return Err(ApiStatus::no_such_resource());
         }
         let (name, behind) = rest.split_first().map_or(("", [].as_slice()), |(name, behind)| (*name, behind));
-        let at = ObjectPath {
+        let path = ObjectPath {
             kind,
             version: version.to_owned(),
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         };
-        Ok((at, behind.to_vec()))
+        Ok((path, behind.to_vec()))
     }
 }
 

@@ -99,8 +99,9 @@ async fn serve(
     expected: Arc<str>,
     request: Request<Incoming>,
 ) -> Result<http::Response<super::ApiBody>, Infallible> {
-    let given = request.headers().get(AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
-    if given != expected.as_bytes() {
+    let authorization =
+        request.headers().get(AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
+    if authorization != expected.as_bytes() {
         return Ok(super::http::error_response(&ApiStatus::unauthorized()));
     }
     Ok(cluster.handle_request(request).await)

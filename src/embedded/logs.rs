@@ -21,10 +21,10 @@ pub(super) struct PodLogs(Mutex<HashMap<(String, String), LogLines>>);
 
 impl PodLogs {
     /// Appends a line to the log of a Pod.
-    pub(super) fn append(&self, namespace: &str, name: &str, line: Option<&str>, at: Timestamp) {
+    pub(super) fn append(&self, namespace: &str, name: &str, line: Option<&str>, time: Timestamp) {
         let pod = (namespace.to_owned(), name.to_owned());
         match line {
-            Some(line) => self.0.lock().entry(pod).or_default().push((at, line.to_owned())),
+            Some(line) => self.0.lock().entry(pod).or_default().push((time, line.to_owned())),
             None => drop(self.0.lock().remove(&pod)),
         }
     }
@@ -44,17 +44,17 @@ impl PodLogs {
         }
         check_started(pod, &container, query("previous") == "true")?;
         let number = |parameter: &str| query(parameter).parse::<usize>().ok();
-        let since = number("sinceSeconds").and_then(|seconds| u32::try_from(seconds).ok());
-        let begin = since.map(|seconds| now.as_seconds() - f64::from(seconds));
+        let since_seconds = number("sinceSeconds").and_then(|seconds| u32::try_from(seconds).ok());
+        let begin = since_seconds.map(|seconds| now.as_seconds() - f64::from(seconds));
         let logs = self.0.lock();
         let all = logs.get(&(namespace, name)).map(Vec::as_slice).unwrap_or_default();
-        let selected = all.iter().filter(|(at, _)| begin.is_none_or(|begin| at.as_seconds() >= begin));
+        let selected = all.iter().filter(|(time, _)| begin.is_none_or(|begin| time.as_seconds() >= begin));
         let selected: Vec<&(Timestamp, String)> = selected.collect();
         let skipped = number("tailLines").map_or(0, |lines| selected.len().saturating_sub(lines));
         let mut output = String::new();
-        for (at, line) in &selected[skipped..] {
+        for (time, line) in &selected[skipped..] {
             if query("timestamps") == "true" {
-                output += &format!("{}Z ", at.iso().split(['+', 'Z']).next().unwrap_or_default());
+                output += &format!("{}Z ", time.iso().split(['+', 'Z']).next().unwrap_or_default());
             }
             output += &format!("{line}\n");
         }
@@ -120,10 +120,10 @@ mod tests {
     #[test]
     fn log_query_selects_lines() {
         let logs = PodLogs::default();
-        let at = |second: i64| Timestamp::from_micros(second * 1_000_000);
-        logs.append("shop", "web", Some("one"), at(1000));
-        logs.append("shop", "web", Some("two"), at(1050));
-        logs.append("shop", "other", Some("nothing"), at(1050));
+        let time = |second: i64| Timestamp::from_micros(second * 1_000_000);
+        logs.append("shop", "web", Some("one"), time(1000));
+        logs.append("shop", "web", Some("two"), time(1050));
+        logs.append("shop", "other", Some("nothing"), time(1050));
         let status = json!({"name": "main", "state": {"running": {}}});
         let mut pod = json!({"metadata": {"namespace": "shop", "name": "web"},
             "spec": {"nodeName": "n", "containers": [{"name": "main"}]}, "status": {"containerStatuses": [status]}});
@@ -131,7 +131,7 @@ mod tests {
             let query = |name: &str| {
                 query.iter().find(|(candidate, _)| *candidate == name).map_or("", |(_, value)| *value)
             };
-            let result = logs.read(pod, query, at(1100));
+            let result = logs.read(pod, query, time(1100));
             result.map_err(|status| status.message)
         };
         let check = |pod: &Json, query: &[(&'static str, &'static str)], expected: Result<&str, &str>| {
@@ -143,8 +143,8 @@ mod tests {
         check(&pod, &[("limitBytes", "5")], Ok("one\nt"));
         check(&pod, &[("sinceSeconds", "60")], Ok("two\n"));
         check(&pod, &[("container", "x")], Err("container x is not valid for pod web"));
-        let none = "previous terminated container \"main\" in pod \"web\" not found";
-        check(&pod, &[("previous", "true")], Err(none));
+        let message = "previous terminated container \"main\" in pod \"web\" not found";
+        check(&pod, &[("previous", "true")], Err(message));
         let stamped = read(&pod, &[("timestamps", "true")]).unwrap();
         let (time, line) = stamped.lines().next().unwrap().split_once(' ').unwrap();
         assert!(time.parse::<jiff::Timestamp>().is_ok() && line == "one", "{stamped}");

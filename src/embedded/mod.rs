@@ -75,6 +75,7 @@ use std::task::{Context, Poll};
 
 use ::http::{Request, Response};
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
@@ -205,7 +206,7 @@ impl EmbeddedCluster {
             pod_tasks: Mutex::default(),
             probe_permits: Semaphore::new(MAX_CONCURRENT_PROBES),
         });
-        let control = cluster.tasks.lock().spawn(Arc::clone(&cluster).run_controllers());
+        let control = cluster.tasks.lock().spawn(Arc::clone(&cluster).run_controllers().boxed());
         EmbeddedHandle { cluster, control }
     }
 
@@ -214,7 +215,8 @@ impl EmbeddedCluster {
         let mut tasks = self.tasks.lock();
         // remove the finished tasks; their results are not needed
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
+        // boxed, because tokio compiles its part of a task for every type of future
+        tasks.spawn(task.boxed());
     }
 }
 

@@ -175,13 +175,13 @@ impl EmbeddedCluster {
     }
 
     /// Explains why a Pod refuses connections, if its image is simulated.
-    pub(super) fn simulated_image_note(&self, namespace: &str, at: PodAddress) -> Option<String> {
-        if self.network.has_listener(at.0) {
+    pub(super) fn simulated_image_note(&self, namespace: &str, address: PodAddress) -> Option<String> {
+        if self.network.has_listener(address.0) {
             return None;
         }
         let state = self.api.lock();
         let mut pods = state.store.list("/pods", namespace).map(|(_, pod)| pod);
-        let pod = pods.find(|pod| pod["status"]["podIP"] == at.0.to_string())?;
+        let pod = pods.find(|pod| pod["status"]["podIP"] == address.0.to_string())?;
         let image = text(&pod["spec"]["containers"][0]["image"]);
         Some(format!(" (image {image} is simulated; nothing listens)"))
     }
@@ -226,8 +226,8 @@ impl EmbeddedCluster {
 
     /// Returns the loopback address of a Service, which forwards connections of Pods with these labels to ready Pods.
     fn service_address(self: &Arc<Self>, key: ServiceListenerKey) -> io::Result<SocketAddr> {
-        if let Some(known) = self.network.service_listeners.lock().get(&key) {
-            return Ok(*known);
+        if let Some(existing) = self.network.service_listeners.lock().get(&key) {
+            return Ok(*existing);
         }
         let socket = bind_socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let address = socket.local_addr()?;
@@ -322,9 +322,9 @@ impl EmbeddedCluster {
 }
 
 /// Reads what a client sends until it closes the connection; ends early for no other reason.
-async fn read_until_closed(client: &mut TcpStream, sent: &mut Vec<u8>) {
-    while sent.len() < MAX_EARLY_BYTES {
-        if !client.read_buf(sent).await.is_ok_and(|count| count > 0) {
+async fn read_until_closed(client: &mut TcpStream, received: &mut Vec<u8>) {
+    while received.len() < MAX_EARLY_BYTES {
+        if !client.read_buf(received).await.is_ok_and(|count| count > 0) {
             return;
         }
     }

@@ -36,7 +36,7 @@ pub(super) struct PodLabels {
 }
 
 impl PodLabels {
-    pub(super) fn of(pod: &Json) -> Self {
+    pub(super) fn from_pod(pod: &Json) -> Self {
         Self { namespace: namespace(pod).to_owned(), labels: pod["metadata"]["labels"].clone() }
     }
 
@@ -69,7 +69,7 @@ pub(super) fn is_admitted(state: &ApiState, source: &NetworkSource, target: &Obj
         return true;
     }
     let Some(pod) = state.store.get(target) else { return true };
-    let target = NetworkSource::Pod(PodLabels::of(pod));
+    let target = NetworkSource::Pod(PodLabels::from_pod(pod));
     admits(state, TrafficDirection::Ingress, &target, source, pod, port)
         && admits(state, TrafficDirection::Egress, source, &target, pod, port)
 }
@@ -97,9 +97,9 @@ fn admits(
     let (_, rules, peers) = direction.fields();
     effective.any(|policy| {
         items(&policy["spec"][rules]).any(|rule| {
-            let matches_peer = |one: &Json| matches_peer(state, one, &selected.namespace, peer);
+            let matches_peer = |port: &Json| matches_peer(state, port, &selected.namespace, peer);
             is_empty_or_any(&rule[peers], matches_peer)
-                && is_empty_or_any(&rule["ports"], |one| matches_port(one, target, port))
+                && is_empty_or_any(&rule["ports"], |allowed| matches_port(allowed, target, port))
         })
     })
 }
@@ -196,7 +196,8 @@ mod tests {
                 "metadata": metadata, "spec": spec});
             api.create_object(policy).unwrap();
         }
-        let source = |namespace: &str| NetworkSource::Pod(PodLabels::of(&pod(namespace, "cart", "cart")));
+        let source =
+            |namespace: &str| NetworkSource::Pod(PodLabels::from_pod(&pod(namespace, "cart", "cart")));
         [NetworkSource::Outside, source("shop"), source("other")]
             .map(|source| is_admitted(&api.lock(), &source, &ObjectKey::new("/pods", "shop", "web"), 8080))
     }
@@ -220,8 +221,8 @@ mod tests {
         let from_other = json!([{"from": [{"namespaceSelector": other, "podSelector": cart}]}]);
         check(&[ingress(from_other)], [false, false, true]);
         check(&[ingress(json!([{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]))], all);
-        let outside = json!({"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]});
-        check(&[ingress(json!([{"from": [{"ipBlock": outside}]}]))], [true, false, false]);
+        let block = json!({"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]});
+        check(&[ingress(json!([{"from": [{"ipBlock": block}]}]))], [true, false, false]);
         check(&[ingress(json!([{"from": [{}]}]))], none);
     }
 

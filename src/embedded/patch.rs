@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::api_resources::ApiResource;
 use super::status::ApiStatus;
+use crate::sort;
 
 /// The type of a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,12 +58,12 @@ pub(super) fn apply_patch(
         ApiPatchType::Merge => json_patch::merge(&mut patched, patch),
         // the types of custom resources declare no merge keys
         ApiPatchType::Strategic if kind.custom => {
-            let taken = [
+            let supported = [
                 "application/json-patch+json",
                 "application/merge-patch+json",
                 "application/apply-patch+yaml",
             ];
-            return Err(ApiStatus::unsupported_media_type(&taken));
+            return Err(ApiStatus::unsupported_media_type(&supported));
         }
         ApiPatchType::Apply if kind.custom => json_patch::merge(&mut patched, patch),
         ApiPatchType::Strategic | ApiPatchType::Apply => merge_strategic(&mut patched, patch, ""),
@@ -110,14 +111,14 @@ fn merge_strategic(target: &mut Json, patch: &Json, field: &str) {
                 return;
             }
             if let Some(retained) = changes.get("$retainKeys").and_then(Json::as_array) {
-                object.retain(|name, _| retained.iter().any(|one| one == name));
+                object.retain(|name, _| retained.iter().any(|item| item == name));
             }
             for (name, removed) in changes {
                 let Some(list) = name.strip_prefix("$deleteFromPrimitiveList/") else { continue };
                 if let (Some(list), Some(removed)) =
                     (object.get_mut(list).and_then(Json::as_array_mut), removed.as_array())
                 {
-                    list.retain(|one| !removed.contains(one));
+                    list.retain(|item| !removed.contains(item));
                 }
             }
             for (name, value) in changes.iter().filter(|(name, _)| !name.starts_with('$')) {
@@ -156,10 +157,10 @@ fn merge_lists(items: &mut Vec<Json>, changes: &[Json], field: &str) {
         return;
     };
     for change in changes {
-        let same = |item: &Json| item[key] == change[key] && !change[key].is_null();
+        let is_same = |item: &Json| item[key] == change[key] && !change[key].is_null();
         if change["$patch"] == "delete" {
-            items.retain(|item| !same(item));
-        } else if let Some(item) = items.iter_mut().find(|item| same(item)) {
+            items.retain(|item| !is_same(item));
+        } else if let Some(item) = items.iter_mut().find(|item| is_same(item)) {
             merge_strategic(item, change, "");
         } else {
             items.push(strip_value(change));
@@ -170,14 +171,14 @@ fn merge_lists(items: &mut Vec<Json>, changes: &[Json], field: &str) {
 /// Sorts a list in the given order; other items keep their place at the end.
 fn reorder(items: &mut [Json], order: &[Json], list: &str) {
     let key = merge_key(list, items);
-    let place = |item: &Json| {
-        let same = |expected: &Json| match key {
+    let position_of = |item: &Json| {
+        let is_same = |expected: &Json| match key {
             Some(key) => expected[key] == item[key],
             None => expected == item,
         };
-        order.iter().position(same).unwrap_or(usize::MAX)
+        order.iter().position(is_same).unwrap_or(usize::MAX)
     };
-    items.sort_by_key(place);
+    sort::sort_by_key(items, position_of);
 }
 
 fn strip_directives(object: &Map<String, Json>) -> Map<String, Json> {

@@ -168,14 +168,14 @@ fn decode_message(bytes: &[u8], table: &str) -> Option<Json> {
 /// Decodes an `IntOrString`: type, number, text.
 fn decode_int_or_string(bytes: &[u8]) -> Option<Json> {
     let fields = read_fields(bytes)?;
-    let at = |field_number: u64| {
+    let find_number = |field_number: u64| {
         fields.iter().find_map(|(field, value)| match value {
             WireType::Number(number) if *field == field_number => Some(number.cast_signed()),
             _ => None,
         })
     };
-    match at(1).unwrap_or(0) {
-        0 => Some(json!(at(2).unwrap_or(0))),
+    match find_number(1).unwrap_or(0) {
+        0 => Some(json!(find_number(2).unwrap_or(0))),
         _ => Some(json!(parse_text(first_bytes(&fields, 3)?)?)),
     }
 }

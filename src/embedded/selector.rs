@@ -46,10 +46,11 @@ pub(super) struct LabelSelector {
 impl LabelSelector {
     /// Parses the selectors of a request.
     pub(super) fn parse(labels: &str, fields: &str) -> Result<Self, ApiStatus> {
-        let wrong = |what: &str| ApiStatus::bad_request(format!("unable to parse requirement: {what}"));
-        let read = |term: &String| parse_requirement(term).ok_or_else(|| wrong(term));
-        let labels = split_terms(labels).iter().map(read).collect::<Result<_, _>>()?;
-        let mut read = Vec::new();
+        let invalid =
+            |requirement: &str| ApiStatus::bad_request(format!("unable to parse requirement: {requirement}"));
+        let parse = |term: &String| parse_requirement(term).ok_or_else(|| invalid(term));
+        let labels = split_terms(labels).iter().map(parse).collect::<Result<_, _>>()?;
+        let mut requirements = Vec::new();
         for term in fields.split(',').filter(|term| !term.is_empty()) {
             let (path, value, equal) = match term.split_once("!=") {
                 Some((path, value)) => (path, value, false),
@@ -62,9 +63,9 @@ impl LabelSelector {
                     }
                 },
             };
-            read.push((path.to_owned(), value.to_owned(), equal));
+            requirements.push((path.to_owned(), value.to_owned(), equal));
         }
-        Ok(Self { labels, fields: read })
+        Ok(Self { labels, fields: requirements })
     }
 
     /// Reads `matchLabels` and `matchExpressions`. An empty selector matches everything.
@@ -93,15 +94,16 @@ impl LabelSelector {
 
     /// Checks that objects of the kind can be selected by these fields.
     pub(super) fn check_fields(&self, kind: &str) -> Result<(), ApiStatus> {
-        let more = SELECTABLE_FIELDS
+        let extra_fields = SELECTABLE_FIELDS
             .iter()
             .find(|(supported, _)| *supported == kind)
             .map_or("", |(_, fields)| *fields);
         let supported = |path: &str| {
-            matches!(path, "metadata.name" | "metadata.namespace") || more.split(' ').any(|one| one == path)
+            matches!(path, "metadata.name" | "metadata.namespace")
+                || extra_fields.split(' ').any(|one| one == path)
         };
         match self.fields.iter().find(|(path, ..)| !supported(path)) {
-            Some((path, ..)) if more.is_empty() => {
+            Some((path, ..)) if extra_fields.is_empty() => {
                 let message = format!(
                     "\"{path}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
                 );
@@ -222,8 +224,8 @@ mod tests {
         ] {
             assert_eq!(LabelSelector::parse(selector, "").unwrap().matches(&object), expected, "{selector}");
         }
-        for wrong in ["app in web", "a b", "=x", "app=(x", "app near (x)", "app=a=b"] {
-            assert_eq!(LabelSelector::parse(wrong, "").unwrap_err().code, 400, "{wrong}");
+        for invalid in ["app in web", "a b", "=x", "app=(x", "app near (x)", "app=a=b"] {
+            assert_eq!(LabelSelector::parse(invalid, "").unwrap_err().code, 400, "{invalid}");
         }
     }
 

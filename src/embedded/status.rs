@@ -93,12 +93,13 @@ impl ApiStatus {
     pub(super) fn precondition_failed(
         kind: &ApiResource,
         name: &str,
-        what: &str,
+        kind_name: &str,
         requested: &str,
         is: &str,
     ) -> Self {
-        let cause =
-            format!("Precondition failed: {what} in precondition: {requested}, {what} in object meta: {is}");
+        let cause = format!(
+            "Precondition failed: {kind_name} in precondition: {requested}, {kind_name} in object meta: {is}"
+        );
         Self::conflict(kind, name, &cause)
     }
 
@@ -130,9 +131,9 @@ impl ApiStatus {
     }
 
     /// Creates the error for a content type that the kind does not accept.
-    pub(super) fn unsupported_media_type(taken: &[&str]) -> Self {
+    pub(super) fn unsupported_media_type(supported: &[&str]) -> Self {
         let unknown = "the body of the request was in an unknown format - accepted media types include";
-        Self::new(415, "UnsupportedMediaType", format!("{unknown}: {}", taken.join(", ")))
+        Self::new(415, "UnsupportedMediaType", format!("{unknown}: {}", supported.join(", ")))
     }
 
     /// Creates the error for a content type that no kind accepts.
@@ -150,7 +151,7 @@ impl ApiStatus {
     }
 
     /// Creates the error for an eviction that the `PodDisruptionBudget` does not allow.
-    pub(super) fn over_budget(budget: &str, needed: i64, healthy: i64) -> Self {
+    pub(super) fn budget_exceeded(budget: &str, needed: i64, healthy: i64) -> Self {
         let message = "Cannot evict pod as it would violate the pod's disruption budget.";
         let cause =
             format!("The disruption budget {budget} needs {needed} healthy pods and has {healthy} currently");
@@ -159,7 +160,7 @@ impl ApiStatus {
     }
 
     /// Creates the error for a Pod that several `PodDisruptionBudgets` select.
-    pub(super) fn several_budgets() -> Self {
+    pub(super) fn multiple_budgets() -> Self {
         let cause = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
         Self::new(500, "InternalError", cause)
     }
@@ -169,8 +170,8 @@ impl ApiStatus {
     }
 
     /// Creates the error for a feature that the embedded cluster does not have.
-    pub(super) fn not_implemented(what: &str) -> Self {
-        let cause = format!("the embedded cluster does not support {what}; use a real cluster");
+    pub(super) fn not_implemented(operation: &str) -> Self {
+        let cause = format!("the embedded cluster does not support {operation}; use a real cluster");
         Self::new(501, "NotImplemented", cause)
     }
 

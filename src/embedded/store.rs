@@ -205,8 +205,8 @@ impl ObjectStore {
 
     /// Returns all objects in a namespace.
     pub(super) fn list_namespace(&self, namespace: &str) -> Vec<Arc<Json>> {
-        let inside = self.objects.iter().filter(|(key, _)| key.namespace == namespace);
-        inside.map(|(_, stored)| Arc::clone(&stored.tree)).collect()
+        let in_namespace = self.objects.iter().filter(|(key, _)| key.namespace == namespace);
+        in_namespace.map(|(_, stored)| Arc::clone(&stored.tree)).collect()
     }
 
     /// Stores an object with the next resource version.
@@ -308,15 +308,15 @@ mod tests {
             (names(""), names("a")),
             (vec!["y".into(), "z".into(), "x".into()], vec!["y".to_owned(), "z".into()])
         );
-        let gone = store.remove(&ObjectKey::new("/pods", "a", "y")).unwrap();
-        assert_eq!(gone.object["metadata"]["resourceVersion"], (start + 5).to_string());
-        let seen: Vec<(u64, bool)> = store
+        let removed = store.remove(&ObjectKey::new("/pods", "a", "y")).unwrap();
+        assert_eq!(removed.object["metadata"]["resourceVersion"], (start + 5).to_string());
+        let changes: Vec<(u64, bool)> = store
             .changes_since(start + 3)
             .unwrap()
             .iter()
             .map(|change| (change.revision, change.after.is_some()))
             .collect();
-        assert_eq!(seen, [(start + 4, true), (start + 5, false)]);
+        assert_eq!(changes, [(start + 4, true), (start + 5, false)]);
         // each change holds two of these, except the first
         let large = "x".repeat(MAX_HISTORY_BYTES / 7);
         for index in 0..4 {

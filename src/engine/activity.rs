@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use super::control::{ControlPoint, ControlScope};
 use super::standard_error::last_lines;
 use super::{Engine, InterruptLog};
@@ -25,14 +27,14 @@ const INFLIGHT_GRACE_PERIOD: Duration = Duration::from_secs(3);
 #[derive(Clone, Copy)]
 pub(super) struct Cancellation {
     /// The number of interrupts that do not count: they precede the phase.
-    pub(super) known: usize,
+    pub(super) ignored: usize,
     /// Whether an interrupt cancels the activity.
-    pub(super) by: fn(&Interrupt) -> bool,
+    pub(super) matches: fn(&Interrupt) -> bool,
 }
 
 impl Cancellation {
     async fn wait(self, board: &InterruptLog) -> Interrupt {
-        board.wait(self.known, self.by).await
+        board.wait(self.ignored, self.matches).await
     }
 }
 
@@ -62,8 +64,8 @@ impl From<String> for PhaseError {
 
 impl PhaseError {
     /// Names the activity in which the error occurred.
-    pub(super) fn within(self, place: &str) -> Self {
-        Self { message: format!("{place}: {}", self.message), ..self }
+    pub(super) fn in_activity(self, name: &str) -> Self {
+        Self { message: format!("{name}: {}", self.message), ..self }
     }
 }
 
@@ -80,7 +82,7 @@ pub(super) struct CompletedActivity {
 pub(super) struct ExecutionSite {
     pub(super) phase: RunPhase,
     pub(super) background: bool,
-    pub(super) cut: Cancellation,
+    pub(super) cancellation: Cancellation,
 }
 
 /// Error of a pause; the texts are those of Python.
@@ -106,7 +108,7 @@ struct PauseRequest {
 
 impl Engine {
     /// Executes one step with its pauses and controls.
-    pub(super) async fn execute(self: &Arc<Self>, step: &MethodStep, place: ExecutionSite) -> StepResult {
+    pub(super) async fn execute(self: &Arc<Self>, step: &MethodStep, site: ExecutionSite) -> StepResult {
         let activity = match &step.activity {
             Ok(activity) => Arc::clone(activity),
             Err(error) => return StepResult::Errored(error.to_string().into()),
@@ -116,12 +118,14 @@ impl Engine {
         {
             return StepResult::Cut(interrupt);
         }
-        let executed = self.execute_with_pauses(&activity, place).await;
+        let executed = self.execute_with_pauses(&activity, site).await;
         match (self.controls.apply(&ControlPoint::after(ControlScope::Activity(&activity))).await, executed) {
             (Err(interrupt), StepResult::Finished(_)) => StepResult::Cut(interrupt),
-            (_, StepResult::Errored(error)) => {
-                StepResult::Errored(error.within(&format!("{} '{}'", activity.kind.name(), activity.name)))
-            }
+            (_, StepResult::Errored(error)) => StepResult::Errored(error.in_activity(&format!(
+                "{} '{}'",
+                activity.kind.name(),
+                activity.name
+            ))),
             (_, executed) => executed,
         }
     }
@@ -129,7 +133,7 @@ impl Engine {
     async fn execute_with_pauses(
         self: &Arc<Self>,
         activity: &Arc<Activity>,
-        place: ExecutionSite,
+        site: ExecutionSite,
     ) -> StepResult {
         let dry = self.is_dry(activity);
         let slept = !dry && (self.options.dry != Some(DryRun::Pause) || activity.ignores_dry);
@@ -137,14 +141,14 @@ impl Engine {
             Ok(pauses) => pauses,
             Err(error) => return StepResult::Errored(error.to_string().into()),
         };
-        if let Some(ended) = self.wait_for_pause(activity, before, true, slept, place).await {
-            return ended;
+        if let Some(result) = self.wait_for_pause(activity, before, true, slept, site).await {
+            return result;
         }
-        let executed = self.execute_activity(activity, dry, place).await;
+        let executed = self.execute_activity(activity, dry, site).await;
         if matches!(executed, StepResult::Cut(_)) {
             return executed;
         }
-        self.wait_for_pause(activity, after, false, slept, place).await.unwrap_or(executed)
+        self.wait_for_pause(activity, after, false, slept, site).await.unwrap_or(executed)
     }
 
     pub(super) fn is_dry(&self, activity: &Activity) -> bool {
@@ -163,8 +167,8 @@ impl Engine {
     ) -> Result<(Option<PauseRequest>, Option<PauseRequest>), PauseError> {
         let pauses = activity.pauses.clone()?;
         let Some(pauses) = pauses else { return Ok((None, None)) };
-        let pause = |side: &str| {
-            let seconds = self.scope.fill(pauses.get(side)?);
+        let pause = |name: &str| {
+            let seconds = self.scope.fill(pauses.get(name)?);
             seconds.is_truthy().then(|| PauseRequest { length: parse_pause(&seconds), seconds })
         };
         Ok((pause("before"), pause("after")))
@@ -176,16 +180,16 @@ impl Engine {
         pause: Option<PauseRequest>,
         before: bool,
         slept: bool,
-        place: ExecutionSite,
+        site: ExecutionSite,
     ) -> Option<StepResult> {
         let pause = pause?;
         let name = || self.redactor.redact_text(&activity.name).into_owned();
         let seconds = self.redactor.redact_value(&pause.seconds);
         // the run ends with a failure in any case, and the fault should not last longer than necessary
-        if slept && place.phase == RunPhase::Method && self.has_failed_action.load(Ordering::Relaxed) {
-            let side = if before { "before" } else { "after" };
+        if slept && site.phase == RunPhase::Method && self.has_failed_action.load(Ordering::Relaxed) {
+            let position = if before { "before" } else { "after" };
             let text =
-                format!("the pause of {}s {side} it is skipped: an action failed", seconds.python_text());
+                format!("the pause of {}s {position} it is skipped: an action failed", seconds.python_text());
             self.emit(&RunEvent::ActivityNoted { name: name(), text });
             return None;
         }
@@ -193,32 +197,32 @@ impl Engine {
         if !slept {
             return None;
         }
-        let ended = match pause.length {
+        let result = match pause.length {
             Err(error) => Some(StepResult::Errored(error.to_string().into())),
             Ok(length) => tokio::select! {
                 () = tokio::time::sleep(length) => None,
-                interrupt = place.cut.wait(&self.board) => Some(StepResult::Cut(interrupt)),
+                interrupt = site.cancellation.wait(&self.board) => Some(StepResult::Cut(interrupt)),
             },
         };
         self.emit(&RunEvent::PauseFinished { name: name() });
-        ended
+        result
     }
 
     async fn execute_activity(
         self: &Arc<Self>,
         activity: &Arc<Activity>,
         dry: bool,
-        place: ExecutionSite,
+        site: ExecutionSite,
     ) -> StepResult {
         let id = self.id();
-        let at = Timestamp::now();
+        let time = Timestamp::now();
         self.emit(&RunEvent::ActivityStarted(ActivityStarted {
             id,
             activity: Arc::clone(activity),
             document: self.redactor.redact_shared(&activity.document),
-            phase: place.phase,
-            background: place.background,
-            at,
+            phase: site.phase,
+            background: site.background,
+            at: time,
         }));
         if dry {
             self.emit_finished(id, activity, ActivityOutcome::Succeeded(Value::Null), true);
@@ -232,17 +236,17 @@ impl Engine {
         let mut applying = Box::pin(self.apply(id, activity, &mut prepared, &halt));
         let applied = tokio::select! {
             biased;
-            interrupt = place.cut.wait(&self.board) => {
+            interrupt = site.cancellation.wait(&self.board) => {
                 let last = drain_inflight(applying, halt.get()).await;
                 self.emit_finished(id, activity, ActivityOutcome::Cut, false);
                 match last {
                     InFlightResult::Done(applied) => {
-                        self.check_effect(id, activity, place.phase, prepared, &applied, at);
+                        self.check_effect(id, activity, site.phase, prepared, &applied, time);
                     }
                     InFlightResult::UnderWay => {
                         let name = self.redactor.redact_text(&activity.name).into_owned();
                         let detail = "interrupted during a request, which may still take effect";
-                        self.emit_effect(id, name, EffectState::Unknown, detail, at);
+                        self.emit_effect(id, name, EffectState::Unknown, detail, time);
                     }
                     InFlightResult::Dropped => {}
                 }
@@ -275,9 +279,10 @@ impl Engine {
         };
         self.emit_finished(id, activity, outcome, false);
         // a probe that changes something is checked as well
-        if activity.kind == ActivityKind::Action || prepared.as_ref().is_some_and(|step| step.acts()) {
-            let has_no_effect = self.check_effect(id, activity, place.phase, prepared, &applied, at);
-            if self.options.strict && place.phase == RunPhase::Method && (applied.is_err() || has_no_effect) {
+        if activity.kind == ActivityKind::Action || prepared.as_ref().is_some_and(|step| step.changes_state())
+        {
+            let has_no_effect = self.check_effect(id, activity, site.phase, prepared, &applied, time);
+            if self.options.strict && site.phase == RunPhase::Method && (applied.is_err() || has_no_effect) {
                 self.has_failed_action.store(true, Ordering::Relaxed);
             }
         }
@@ -293,28 +298,28 @@ impl Engine {
         halt: &OnceLock<StopToken>,
     ) -> Result<Value, ActivityError> {
         let mut step = self.providers.prepare(activity, &self.scope).await?;
-        if activity.kind == ActivityKind::Action || step.acts() {
+        if activity.kind == ActivityKind::Action || step.changes_state() {
             self.emit(&RunEvent::TargetsRecorded { id, targets: step.targets().to_vec() });
         }
-        if step.acts() {
+        if step.changes_state() {
             self.require_journal_flushed()?;
         }
-        if let Some(asked) = step.halt() {
-            let _ = halt.set(asked);
+        if let Some(token) = step.stop_token() {
+            let _ = halt.set(token);
         }
         let applied = {
-            let told = |progress| match progress {
+            let report = |progress| match progress {
                 ActivityProgress::TargetDone { target, done } => {
                     self.emit(&RunEvent::TargetDone { id, target, done });
                 }
                 ActivityProgress::Note(text) => self.note(activity, &text),
             };
-            step.apply(&told).await
+            step.apply(&report).await
         };
         if let Some(text) = step.remark() {
             self.note(activity, &text);
         }
-        if let Some(reached) = step.reached() {
+        if let Some(reached) = step.service_route() {
             let name = self.redactor.redact_text(&activity.name).into_owned();
             self.emit(&RunEvent::ServiceReached { id, name, reached });
         }
@@ -338,7 +343,7 @@ impl Engine {
 
     /// Executes an activity outside the steps: a judge, a safeguard.
     pub(super) async fn call(&self, activity: &Activity) -> Result<Value, ActivityError> {
-        self.providers.look(activity, &self.scope).await
+        self.providers.run_probe(activity, &self.scope).await
     }
 
     /// Tells the user a fact about an activity.
@@ -366,7 +371,9 @@ impl Engine {
     ) -> bool {
         let name = self.redactor.redact_text(&activity.name).into_owned();
         let confirm = || match (prepared, applied) {
-            (Some(prepared), Ok(_)) if prepared.acts() && self.may_be_empty(activity, &*prepared) => {
+            (Some(prepared), Ok(_))
+                if prepared.changes_state() && self.may_be_empty(activity, &*prepared) =>
+            {
                 EffectCheck::Known(EffectState::Confirmed, NOTHING_MATCHED.to_owned())
             }
             // rollbacks may be no-ops; a method action must change something
@@ -396,12 +403,12 @@ impl Engine {
                 let engine = Arc::clone(self);
                 let limit = self.options.effect_timeout;
                 let mut given_up = self.given_up.subscribe();
-                self.watched.lock().spawn(async move {
+                let confirm = async move {
                     let (state, detail) = tokio::select! {
                         // an effect that was observed counts, even if the run ends at the same time
                         biased;
-                        seen = tokio::time::timeout(limit, panic_guard::catch_async(watch)) => match seen {
-                            Ok(Ok(seen)) => seen,
+                        result = tokio::time::timeout(limit, panic_guard::catch_async(watch)) => match result {
+                            Ok(Ok(confirmation)) => confirmation,
                             Ok(Err(panic)) => {
                                 engine.raise_tool_failure(panic.code(), &name, &panic.to_string());
                                 (EffectState::Unknown, panic.to_string())
@@ -415,7 +422,8 @@ impl Engine {
                         }
                     };
                     engine.emit_effect(id, name, state, &detail, asked_at);
-                });
+                };
+                self.watched.lock().spawn(confirm.boxed());
                 false
             }
         }

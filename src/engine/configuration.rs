@@ -63,8 +63,8 @@ pub async fn configure(
     let get = |key: &str| environment.get(key);
     let static_ =
         configuration::resolve_configuration(&experiment.configuration, &variables.configuration, &get)?;
-    let wanted = vault_secrets(&experiment.secrets, &variables.secrets);
-    let fetched = vault::fetch(&wanted, &static_, &http_client::trust(get)).await?;
+    let secrets = vault_secrets(&experiment.secrets, &variables.secrets);
+    let fetched = vault::fetch(&secrets, &static_, &http_client::trust(get)).await?;
     let secrets =
         configuration::resolve_secrets(&experiment.secrets, &variables.secrets, &get, &fetched.secrets)?;
 
@@ -107,7 +107,7 @@ async fn resolve_dynamic(
         return Ok(None);
     };
     let activity = Arc::new(activity);
-    let outcome = match providers.look_with_remark(&activity, scope).await {
+    let outcome = match providers.run_probe_with_remark(&activity, scope).await {
         // a body that is not what it claims to be is no value
         Ok((_, Some(remark))) if activity.provider == Some(ProviderKind::Http) => {
             ActivityOutcome::Failed(redactor.redact_text(&remark).into_owned())

@@ -58,7 +58,7 @@ impl Controls {
         if self.global.is_empty() && self.experiment.is_empty() && self.local.is_empty() {
             return Ok(());
         }
-        for applied in self.at(moment.level) {
+        for applied in self.controls_for(moment.level) {
             if applied.declared.scope.is_none_or(|scope| scope == moment.side) {
                 let name = applied.declared.name.as_str();
                 panic_guard::catch_async(applied.control.apply(moment)).await.unwrap_or_else(|panic| {
@@ -72,7 +72,7 @@ impl Controls {
     /// Returns the controls of a level, in order.
     ///
     /// A control of the experiment is applied once; the Chaos Toolkit applies it once per control that is present.
-    fn at(&self, level: ControlScope<'_>) -> Vec<&BoundControl> {
+    fn controls_for(&self, level: ControlScope<'_>) -> Vec<&BoundControl> {
         let automatic = || self.experiment.iter().filter(|applied| applied.declared.automatic);
         let declared = match level {
             ControlScope::Experiment => return self.global.iter().chain(&self.experiment).collect(),

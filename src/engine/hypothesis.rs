@@ -29,8 +29,8 @@ impl Engine {
     pub(super) async fn check_hypothesis(self: &Arc<Self>, phase: RunPhase) {
         let experiment = Arc::clone(&self.experiment);
         let Some(hypothesis) = experiment.checked_hypothesis() else { return };
-        let cut = Cancellation { known: 0, by: Interrupt::cuts };
-        match self.check_once(hypothesis, phase, 1, cut).await {
+        let cancellation = Cancellation { ignored: 0, matches: Interrupt::cancels };
+        match self.check_once(hypothesis, phase, 1, cancellation).await {
             HypothesisResult::Decided(outcome, _) => self.state.lock().hypothesis(phase, outcome),
             HypothesisResult::Interrupted(interrupt) => self.record_interrupt(phase, interrupt),
             HypothesisResult::Aborted(error) => self.record_abort(phase, &error),
@@ -49,8 +49,8 @@ impl Engine {
         let mut error = None;
         while !*stop.borrow() && self.state.lock().should_continue() && self.board.count() == 0 {
             iteration += 1;
-            let cut = Cancellation { known: 0, by: Interrupt::cuts };
-            match self.check_once(hypothesis, RunPhase::During, iteration, cut).await {
+            let cancellation = Cancellation { ignored: 0, matches: Interrupt::cancels };
+            match self.check_once(hypothesis, RunPhase::During, iteration, cancellation).await {
                 HypothesisResult::Decided(HypothesisOutcome::Met, _) => {}
                 HypothesisResult::Decided(..) => {
                     deviated += 1;
@@ -96,13 +96,13 @@ impl Engine {
         hypothesis: &Hypothesis,
         phase: RunPhase,
         iteration: u64,
-        cut: Cancellation,
+        cancellation: Cancellation,
     ) -> HypothesisResult {
         let title = self.redactor.redact_text(&hypothesis.title).into_owned();
         self.emit(&RunEvent::HypothesisStarted { phase, title });
         let mut look =
             match self.controls.apply(&ControlPoint::before(ControlScope::Hypothesis(hypothesis))).await {
-                Ok(()) => self.run_probes(hypothesis, phase, cut).await,
+                Ok(()) => self.run_probes(hypothesis, phase, cancellation).await,
                 Err(interrupt) => HypothesisResult::Interrupted(interrupt),
             };
         if let Err(interrupt) =
@@ -125,12 +125,12 @@ impl Engine {
         self: &Arc<Self>,
         hypothesis: &Hypothesis,
         phase: RunPhase,
-        cut: Cancellation,
+        cancellation: Cancellation,
     ) -> HypothesisResult {
         let mut last = String::new();
         for step in &hypothesis.probes {
-            let place = ExecutionSite { phase, background: false, cut };
-            let finished = match self.execute(step, place).await {
+            let site = ExecutionSite { phase, background: false, cancellation };
+            let finished = match self.execute(step, site).await {
                 StepResult::Finished(finished) => finished,
                 StepResult::Errored(error) => return HypothesisResult::Aborted(error),
                 StepResult::Cut(interrupt) => return HypothesisResult::Interrupted(interrupt),
@@ -140,7 +140,7 @@ impl Engine {
                 self.emit(&RunEvent::ToleranceChecked { id: finished.id, verdict: None, judged: None });
                 return HypothesisResult::Decided(HypothesisOutcome::Failed, last);
             };
-            match self.check_tolerance(&step.tolerance, &finished, output, cut).await {
+            match self.check_tolerance(&step.tolerance, &finished, output, cancellation).await {
                 Ok(checked) => {
                     let met = checked.verdict.met;
                     let ToleranceCheck { verdict, judged } = checked;
@@ -165,7 +165,7 @@ impl Engine {
         &self,
         step: &MethodStep,
         finished: CompletedActivity,
-        cut: Cancellation,
+        cancellation: Cancellation,
     ) -> StepResult {
         let activity = &finished.activity;
         let is_judged = match &step.tolerance {
@@ -185,12 +185,14 @@ impl Engine {
         let id = finished.id;
         let verdict = match &finished.output {
             None => None,
-            Some(output) => match self.check_tolerance(&step.tolerance, &finished, output, cut).await {
-                Ok(checked) => Some(checked.verdict),
-                Err(HypothesisResult::Interrupted(interrupt)) => return StepResult::Cut(interrupt),
-                Err(HypothesisResult::Aborted(error)) => return StepResult::Errored(error),
-                Err(HypothesisResult::Decided(..)) => return StepResult::Finished(finished),
-            },
+            Some(output) => {
+                match self.check_tolerance(&step.tolerance, &finished, output, cancellation).await {
+                    Ok(checked) => Some(checked.verdict),
+                    Err(HypothesisResult::Interrupted(interrupt)) => return StepResult::Cut(interrupt),
+                    Err(HypothesisResult::Aborted(error)) => return StepResult::Errored(error),
+                    Err(HypothesisResult::Decided(..)) => return StepResult::Finished(finished),
+                }
+            }
         };
         let is_unmet = verdict.as_ref().is_some_and(|verdict| !verdict.met);
         if verdict.as_ref().is_none_or(|verdict| !verdict.met) {
@@ -221,7 +223,7 @@ impl Engine {
         tolerance: &Tolerance,
         finished: &CompletedActivity,
         output: &Value,
-        cut: Cancellation,
+        cancellation: Cancellation,
     ) -> Result<ToleranceCheck, HypothesisResult> {
         let checked = |verdict: ToleranceResult, judged: Option<Value>| ToleranceCheck {
             verdict: ToleranceResult {
@@ -236,7 +238,7 @@ impl Engine {
             return Ok(checked(ToleranceResult { met: true, expected, actual: Value::Null }, None));
         }
         let aborted = |error: PhaseError| {
-            HypothesisResult::Aborted(error.within(&format!("probe '{}'", finished.activity.name)))
+            HypothesisResult::Aborted(error.in_activity(&format!("probe '{}'", finished.activity.name)))
         };
         let evaluated = panic_guard::catch(|| evaluate(tolerance, output, &self.scope))
             .map_err(|panic| aborted(PhaseError { message: panic.to_string(), code: Some(panic.code()) }))?;
@@ -246,7 +248,7 @@ impl Engine {
         };
         let judged = tokio::select! {
             judged = self.call(&judge) => judged,
-            interrupt = self.board.wait(cut.known, cut.by) => return Err(HypothesisResult::Interrupted(interrupt)),
+            interrupt = self.board.wait(cancellation.ignored, cancellation.matches) => return Err(HypothesisResult::Interrupted(interrupt)),
         };
         let outcome = match &judged {
             Ok(result) => ActivityOutcome::Succeeded(self.redactor.redact_value(result)),

@@ -52,15 +52,15 @@ impl InterruptLog {
     }
 
     /// Returns the first match after the first `known` interrupts.
-    pub fn find(&self, known: usize, wanted: fn(&Interrupt) -> bool) -> Option<Interrupt> {
-        self.raised.borrow().iter().skip(known).find(|interrupt| wanted(interrupt)).cloned()
+    pub fn find(&self, ignored: usize, matches: fn(&Interrupt) -> bool) -> Option<Interrupt> {
+        self.raised.borrow().iter().skip(ignored).find(|interrupt| matches(interrupt)).cloned()
     }
 
     /// Waits for a match after the first `known` interrupts.
-    pub async fn wait(&self, known: usize, wanted: fn(&Interrupt) -> bool) -> Interrupt {
+    pub async fn wait(&self, ignored: usize, matches: fn(&Interrupt) -> bool) -> Interrupt {
         let mut receiver = self.raised.subscribe();
         loop {
-            if let Some(interrupt) = self.find(known, wanted) {
+            if let Some(interrupt) = self.find(ignored, matches) {
                 return interrupt;
             }
             if receiver.changed().await.is_err() {
@@ -83,9 +83,9 @@ mod tests {
         board.raise(Interrupt::control("c", "r"));
         board.raise(Interrupt::signal(Signal::Term, true));
         assert_eq!(board.worst(), Some(Interrupt::signal(Signal::Int, true)));
-        assert_eq!(board.wait(1, Interrupt::cuts).await.name, "c");
-        assert_eq!(board.wait(1, Interrupt::cuts_rollbacks).await.name, "SIGTERM");
-        let late = board.wait(board.count(), Interrupt::cuts);
+        assert_eq!(board.wait(1, Interrupt::cancels).await.name, "c");
+        assert_eq!(board.wait(1, Interrupt::cancels_rollbacks).await.name, "SIGTERM");
+        let late = board.wait(board.count(), Interrupt::cancels);
         let (found, ()) = tokio::join!(late, async {
             tokio::task::yield_now().await;
             board.raise(Interrupt::fail_fast());

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -135,7 +136,7 @@ impl InterruptHandle {
 
     /// Waits for a signal, and returns it. Returns immediately if one arrived already.
     pub async fn wait_for_signal(&self) -> Signal {
-        let interrupt = self.board.wait(0, Interrupt::cuts_rollbacks).await;
+        let interrupt = self.board.wait(0, Interrupt::cancels_rollbacks).await;
         match interrupt.signal {
             Some(signal) => signal,
             // only signals cancel rollbacks
@@ -145,7 +146,7 @@ impl InterruptHandle {
 
     /// Returns the first signal, if one arrived.
     pub fn first_signal(&self) -> Option<Signal> {
-        self.board.find(0, Interrupt::cuts_rollbacks).and_then(|interrupt| interrupt.signal)
+        self.board.find(0, Interrupt::cancels_rollbacks).and_then(|interrupt| interrupt.signal)
     }
 }
 
@@ -195,10 +196,11 @@ impl Engine {
         self.emit(&RunEvent::RunStarted(Box::new(self.start())));
         let deadline = self.options.timeout.map(|limit| {
             let board = Arc::clone(&self.board);
-            tokio::spawn(async move {
+            let raise = async move {
                 tokio::time::sleep(limit).await;
                 board.raise(Interrupt::timeout(limit.as_secs_f64()));
-            })
+            };
+            tokio::spawn(raise.boxed())
         });
         if let Err(interrupt) = self.controls.apply(&ControlPoint::before(ControlScope::Experiment)).await {
             self.record_interrupt(RunPhase::Before, interrupt);
@@ -258,7 +260,7 @@ impl Engine {
         };
         let status = self.state.lock().status;
         if status != Some(RunStatus::Interrupted)
-            && let Some(interrupt) = self.board.find(0, Interrupt::cuts)
+            && let Some(interrupt) = self.board.find(0, Interrupt::cancels)
             && !(status == Some(RunStatus::Aborted) && interrupt.aborts())
         {
             self.record_interrupt(phase, interrupt);
@@ -343,17 +345,17 @@ impl Engine {
     /// A new signal ends the wait; so does an earlier urgent one.
     async fn await_effects(&self) {
         let mut watched = std::mem::take(&mut *self.watched.lock());
-        let known = self.board.count();
+        let ignored = self.board.count();
         let all = async { while watched.join_next().await.is_some() {} };
         tokio::pin!(all);
-        let ended = tokio::select! {
+        let interrupted = tokio::select! {
             // an effect that was observed counts, even if a signal arrived meanwhile
             biased;
             () = &mut all => false,
-            _ = self.board.wait(known, Interrupt::cuts_rollbacks) => true,
-            _ = self.board.wait(0, Interrupt::waits_for_nothing) => true,
+            _ = self.board.wait(ignored, Interrupt::cancels_rollbacks) => true,
+            _ = self.board.wait(0, Interrupt::stops_waiting) => true,
         };
-        if ended {
+        if interrupted {
             self.given_up.send_replace(true);
             all.await;
         }

@@ -6,6 +6,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
@@ -80,11 +81,11 @@ impl Safeguards {
     pub(super) fn new(declared: &Declared, engine: Weak<Engine>) -> Self {
         let probes = declared.arguments.get("probes").and_then(Value::as_list).unwrap_or_default();
         let guard = |(index, probe): (usize, &Value)| {
-            let at = format!("{}/provider/arguments/probes/{index}", declared.at);
+            let pointer = format!("{}/provider/arguments/probes/{index}", declared.at);
             let frequency = probe.get("frequency").and_then(Value::as_f64).filter(|seconds| *seconds > 0.0);
             Safeguard {
-                activity: Activity::from_value(probe, &at, &[]),
-                tolerance: Tolerance::read(probe.get("tolerance").unwrap_or(&Value::Null), &at),
+                activity: Activity::from_value(probe, &pointer, &[]),
+                tolerance: Tolerance::read(probe.get("tolerance").unwrap_or(&Value::Null), &pointer),
                 when: match frequency.map(Duration::try_from_secs_f64) {
                     Some(Ok(pause)) => CheckSchedule::Repeatedly(pause),
                     Some(Err(_)) => CheckSchedule::Background,
@@ -106,7 +107,7 @@ impl Safeguards {
                 // the run waits, but interrupts are handled
                 CheckSchedule::First => tokio::select! {
                     checked = guard.check(&engine) => checked?,
-                    interrupt = engine.board.wait(0, Interrupt::cuts) => return Err(interrupt),
+                    interrupt = engine.board.wait(0, Interrupt::cancels) => return Err(interrupt),
                 },
                 CheckSchedule::Background => self.spawn_check(&engine, index, None),
                 CheckSchedule::Repeatedly(pause) => self.spawn_check(&engine, index, Some(pause)),
@@ -117,7 +118,7 @@ impl Safeguards {
 
     fn spawn_check(&self, engine: &Arc<Engine>, index: usize, pause: Option<Duration>) {
         let (engine, guards) = (Arc::downgrade(engine), Arc::clone(&self.guards));
-        self.running.lock().spawn(async move {
+        let check = async move {
             loop {
                 let Some(engine) = engine.upgrade() else { return };
                 if let Err(interrupt) = guards[index].check(&engine).await {
@@ -130,7 +131,8 @@ impl Safeguards {
                     None => return,
                 }
             }
-        });
+        };
+        self.running.lock().spawn(check.boxed());
     }
 }
 

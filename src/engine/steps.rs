@@ -1,10 +1,11 @@
 //! Sequences of activities: the method and the rollbacks.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -29,17 +30,18 @@ impl Engine {
         let plan = &self.options.plan;
         let mut continuous = None;
         if plan.has_hypothesis && plan.hypothesis.checks_during() {
-            let mut watching = Box::pin(Arc::clone(self).watch_continuously(stopped));
+            let mut watching = Arc::clone(self).watch_continuously(stopped).boxed();
             if begin(&mut watching).await.is_pending() {
                 continuous = Some(tokio::spawn(watching));
             }
         }
         let experiment = Arc::clone(&self.experiment);
         self.emit(&RunEvent::MethodStarted { activities: experiment.method.len() });
-        let cut = Cancellation { known: 0, by: Interrupt::cuts };
-        let ended = self.sequence(&experiment.method, RunPhase::Method, ControlScope::Method, cut).await;
+        let cancellation = Cancellation { ignored: 0, matches: Interrupt::cancels };
+        let result =
+            self.sequence(&experiment.method, RunPhase::Method, ControlScope::Method, cancellation).await;
         stop.send_replace(true);
-        if let SequenceResult::Aborted(error) = &ended {
+        if let SequenceResult::Aborted(error) = &result {
             self.record_abort(RunPhase::Method, error);
         }
         if let Some(continuous) = continuous {
@@ -52,8 +54,8 @@ impl Engine {
         }
         self.emit(&RunEvent::MethodFinished);
         // a control or a safeguard may have interrupted the method in the background
-        let interrupt = self.board.find(0, Interrupt::cuts);
-        match (ended, interrupt) {
+        let interrupt = self.board.find(0, Interrupt::cancels);
+        match (result, interrupt) {
             (SequenceResult::Interrupted(interrupt), _) | (SequenceResult::Finished, Some(interrupt)) => {
                 self.record_interrupt(RunPhase::Method, interrupt);
             }
@@ -66,9 +68,11 @@ impl Engine {
         let experiment = Arc::clone(&self.experiment);
         self.puts_back.store(true, Ordering::Relaxed);
         self.emit(&RunEvent::RollbacksStarted { activities: experiment.rollbacks.len() });
-        let cut = Cancellation { known: self.board.count(), by: Interrupt::cuts_rollbacks };
-        let ended =
-            self.sequence(&experiment.rollbacks, RunPhase::Rollbacks, ControlScope::Rollbacks, cut).await;
+        let cancellation =
+            Cancellation { ignored: self.board.count(), matches: Interrupt::cancels_rollbacks };
+        let ended = self
+            .sequence(&experiment.rollbacks, RunPhase::Rollbacks, ControlScope::Rollbacks, cancellation)
+            .await;
         self.emit(&RunEvent::RollbacksFinished);
         match ended {
             SequenceResult::Finished => {}
@@ -82,33 +86,33 @@ impl Engine {
         steps: &[MethodStep],
         phase: RunPhase,
         level: ControlScope<'_>,
-        cut: Cancellation,
+        cancellation: Cancellation,
     ) -> SequenceResult {
         if let Err(interrupt) = self.controls.apply(&ControlPoint::before(level)).await {
             return SequenceResult::Interrupted(interrupt);
         }
         let mut background = JoinSet::new();
-        let mut ended = self.steps(steps, phase, cut, &mut background).await;
+        let mut result = self.steps(steps, phase, cancellation, &mut background).await;
         self.await_background(background).await;
         if let Err(interrupt) = self.controls.apply(&ControlPoint::after(level)).await
-            && matches!(ended, SequenceResult::Finished)
+            && matches!(result, SequenceResult::Finished)
         {
-            ended = SequenceResult::Interrupted(interrupt);
+            result = SequenceResult::Interrupted(interrupt);
         }
-        ended
+        result
     }
 
     async fn steps(
         self: &Arc<Self>,
         steps: &[MethodStep],
         phase: RunPhase,
-        cut: Cancellation,
+        cancellation: Cancellation,
         background: &mut JoinSet<()>,
     ) -> SequenceResult {
         // a failure of this program in one rollback must not prevent the others
         let mut failed = None;
         for step in steps {
-            if let Some(interrupt) = self.board.find(cut.known, cut.by) {
+            if let Some(interrupt) = self.board.find(cancellation.ignored, cancellation.matches) {
                 return SequenceResult::Interrupted(interrupt);
             }
             if phase == RunPhase::Rollbacks {
@@ -120,14 +124,14 @@ impl Engine {
             if step.background {
                 let engine = Arc::clone(self);
                 let step = step.clone();
-                let known = self.board.count();
+                let ignored = self.board.count();
                 // only urgent interrupts abandon background activities
-                let cut = Cancellation { known, by: Interrupt::abandons_background };
-                let mut activity = Box::pin(async move {
-                    let place = ExecutionSite { phase, background: true, cut };
+                let cancellation = Cancellation { ignored, matches: Interrupt::abandons_background };
+                let activity = async move {
+                    let site = ExecutionSite { phase, background: true, cancellation };
                     // an unexpected error of a background activity leaves its entry without a status
                     if let StepResult::Errored(PhaseError { message, code: Some(code) }) =
-                        engine.execute_step(&step, place).await
+                        engine.execute_step(&step, site).await
                     {
                         engine.board.raise(Interrupt::tool_failure(
                             code,
@@ -135,12 +139,14 @@ impl Engine {
                             engine.redactor.redact_text(&message),
                         ));
                     }
-                });
+                };
+                let mut activity = activity.boxed();
                 if begin(&mut activity).await.is_pending() {
                     background.spawn(activity);
                 }
             } else {
-                match self.execute_step(step, ExecutionSite { phase, background: false, cut }).await {
+                match self.execute_step(step, ExecutionSite { phase, background: false, cancellation }).await
+                {
                     StepResult::Finished(_) => {}
                     StepResult::Errored(error) if phase == RunPhase::Rollbacks && error.code.is_some() => {
                         failed.get_or_insert(error);
@@ -158,10 +164,10 @@ impl Engine {
     }
 
     /// Executes a step, and judges the tolerance of a probe of the method.
-    async fn execute_step(self: &Arc<Self>, step: &MethodStep, place: ExecutionSite) -> StepResult {
-        match self.execute(step, place).await {
-            StepResult::Finished(finished) if place.phase == RunPhase::Method && self.options.strict => {
-                self.judge_method_probe(step, finished, place.cut).await
+    async fn execute_step(self: &Arc<Self>, step: &MethodStep, site: ExecutionSite) -> StepResult {
+        match self.execute(step, site).await {
+            StepResult::Finished(finished) if site.phase == RunPhase::Method && self.options.strict => {
+                self.judge_method_probe(step, finished, site.cancellation).await
             }
             other => other,
         }
@@ -182,6 +188,6 @@ impl Engine {
 }
 
 /// Polls a background future once, so that it starts before the steps that follow.
-async fn begin<F: Future<Output = ()> + Send>(future: &mut Pin<Box<F>>) -> Poll<()> {
+async fn begin(future: &mut BoxFuture<'static, ()>) -> Poll<()> {
     std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }

@@ -77,10 +77,11 @@ mod tests {
                 rollback_strategy: settings[1].map(str::to_owned),
                 ..Settings::default()
             };
-            let got = resolve_strategies(&experiment, &settings, &asked);
-            let got = got.map(|plan| (plan.hypothesis.name().to_owned(), plan.rollbacks.name().to_owned()));
+            let result = resolve_strategies(&experiment, &settings, &asked);
+            let result =
+                result.map(|plan| (plan.hypothesis.name().to_owned(), plan.rollbacks.name().to_owned()));
             let expected = expected.map(|(h, r)| (h.to_owned(), r.to_owned()));
-            assert_eq!(got, expected, "{runtime}");
+            assert_eq!(result, expected, "{runtime}");
         };
         let nothing = StrategyOverrides::default;
         check("", [None, None], nothing(), Ok(("default", "default")));

@@ -136,12 +136,12 @@ impl Interrupt {
     }
 
     /// Whether the running activity is cancelled; otherwise it finishes first.
-    pub fn cuts(&self) -> bool {
+    pub fn cancels(&self) -> bool {
         self.urgency != InterruptPriority::FailFast
     }
 
     /// Whether running rollbacks are cancelled: only an explicit signal may abort rollbacks.
-    pub fn cuts_rollbacks(&self) -> bool {
+    pub fn cancels_rollbacks(&self) -> bool {
         self.signal.is_some()
     }
 
@@ -152,11 +152,11 @@ impl Interrupt {
 
     /// Whether background activities are abandoned instead of awaited.
     pub fn abandons_background(&self) -> bool {
-        self.urgency == InterruptPriority::Timeout || self.waits_for_nothing()
+        self.urgency == InterruptPriority::Timeout || self.stops_waiting()
     }
 
     /// Whether the run waits for nothing.
-    pub fn waits_for_nothing(&self) -> bool {
+    pub fn stops_waiting(&self) -> bool {
         self.urgency == InterruptPriority::SecondSignal || self.signal == Some(Signal::Usr2)
     }
 }
@@ -180,13 +180,13 @@ mod tests {
     #[test]
     fn interrupts_cancel_by_priority_and_signal() {
         let check = |interrupt: Interrupt, expected: [bool; 4]| {
-            let got = [
-                interrupt.cuts(),
+            let result = [
+                interrupt.cancels(),
                 interrupt.forbids_rollbacks(),
                 interrupt.abandons_background(),
-                interrupt.waits_for_nothing(),
+                interrupt.stops_waiting(),
             ];
-            assert_eq!(got, expected, "{interrupt:?}");
+            assert_eq!(result, expected, "{interrupt:?}");
         };
         check(Interrupt::control("c", "r"), [true, false, false, false]);
         check(Interrupt::fail_fast(), [false, false, false, false]);

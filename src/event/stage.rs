@@ -143,8 +143,8 @@ pub fn next_stage(
     state: RunState,
     interrupt: Option<&Interrupt>,
 ) -> RunStage {
-    let cut = interrupt.is_some_and(|i| i.urgency != super::InterruptPriority::FailFast);
-    let stopped = cut || matches!(state.status, Some(RunStatus::Interrupted | RunStatus::Aborted));
+    let interrupted = interrupt.is_some_and(|i| i.urgency != super::InterruptPriority::FailFast);
+    let stopped = interrupted || matches!(state.status, Some(RunStatus::Interrupted | RunStatus::Aborted));
     match done {
         None if stopped => rollbacks(plan, state, interrupt),
         None if plan.has_hypothesis && plan.hypothesis.checks_before() => RunStage::Before,
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn every_strategy_and_every_end() {
+    fn every_strategy_plays_its_stages() {
         use HypothesisStrategy as H;
         use RollbackStrategy as R;
         type SimulatedRow<'a> = (H, &'a [(RunStage, SimulatedEvent)], [&'a str; 4]);
@@ -364,14 +364,14 @@ mod tests {
         ];
         for (strategy, script, expected) in rows {
             for (rollbacks, expected) in R::ALL.into_iter().zip(expected) {
-                let got = play(*strategy, rollbacks.clone(), script);
-                assert_eq!(&got, expected, "{strategy:?}, {rollbacks:?}, {script:?}");
+                let result = play(*strategy, rollbacks.clone(), script);
+                assert_eq!(&result, expected, "{strategy:?}, {rollbacks:?}, {script:?}");
             }
         }
     }
 
     #[test]
-    fn every_combination_has_an_end_and_obeys_the_rules() {
+    fn every_combination_ends_and_keeps_the_order() {
         use RollbackStrategy as R;
         let strategies = HypothesisStrategy::ON_COMMAND_LINE.into_iter().chain([HypothesisStrategy::Skip]);
         let statuses = [
@@ -404,7 +404,7 @@ mod tests {
             RunStage::Rollbacks => 3,
             RunStage::End => 4,
         };
-        let mut seen = 0;
+        let mut combinations = 0;
         for hypothesis in strategies {
             for rollbacks in R::ALL.into_iter().chain([R::Unknown("x".to_owned())]) {
                 for status in statuses {
@@ -422,24 +422,24 @@ mod tests {
                                         let state =
                                             RunState { status, deviated, baseline_met, method_unmet: false };
                                         let next = next_stage(done, &plan, state, interrupt.as_ref());
-                                        seen += 1;
+                                        combinations += 1;
                                         // forward only
                                         assert!(done.is_none_or(|done| order(next) > order(done)));
                                         // the hypothesis is looked at only where there is one that wants it
-                                        let wanted = has_hypothesis
+                                        let expected = has_hypothesis
                                             && match next {
                                                 RunStage::Before => hypothesis.checks_before(),
                                                 RunStage::After => hypothesis.checks_after(),
                                                 _ => true,
                                             };
                                         assert!(
-                                            wanted || !matches!(next, RunStage::Before | RunStage::After)
+                                            expected || !matches!(next, RunStage::Before | RunStage::After)
                                         );
                                         // nothing but rollbacks follows an interruption or an abort
-                                        let cut = interrupt.as_ref().is_some_and(|i| {
+                                        let interrupted = interrupt.as_ref().is_some_and(|i| {
                                             i.urgency != crate::event::InterruptPriority::FailFast
                                         });
-                                        if cut
+                                        if interrupted
                                             || matches!(
                                                 status,
                                                 Some(RunStatus::Aborted | RunStatus::Interrupted)
@@ -458,6 +458,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(seen, 6 * 5 * 5 * 2 * 3 * 2 * 7 * 5);
+        assert_eq!(combinations, 6 * 5 * 5 * 2 * 3 * 2 * 7 * 5);
     }
 }

@@ -113,25 +113,25 @@ pub struct VaultSecret {
 
 /// Returns the secrets to fetch from Vault before [`resolve_secrets`].
 pub fn vault_secrets(declared: &Map, variables: &Map) -> Vec<VaultSecret> {
-    let mut found = Vec::new();
+    let mut secrets = Vec::new();
     for (name, declaration) in declared {
         if !is_replaced(variables, name) {
-            collect_vault_secrets(declaration, &format!("/{}", pointer_token(name)), &mut found);
+            collect_vault_secrets(declaration, &format!("/{}", pointer_token(name)), &mut secrets);
         }
     }
-    found
+    secrets
 }
 
-fn collect_vault_secrets(declaration: &Value, at: &str, found: &mut Vec<VaultSecret>) {
+fn collect_vault_secrets(declaration: &Value, pointer: &str, found: &mut Vec<VaultSecret>) {
     let Some(entries) = declaration.as_map() else { return };
     let text = |key: &str| entries.get(key).map(|v| v.python_text().into_owned());
     match entries.get("type").and_then(Value::as_text) {
         Some("env") => {}
         Some("vault") => {
-            found.push(VaultSecret { at: at.to_owned(), path: text("path"), field: text("key") });
+            found.push(VaultSecret { at: pointer.to_owned(), path: text("path"), field: text("key") });
         }
         _ => entries.iter().for_each(|(name, inner)| {
-            collect_vault_secrets(inner, &format!("{at}/{}", pointer_token(name)), found);
+            collect_vault_secrets(inner, &format!("{pointer}/{}", pointer_token(name)), found);
         }),
     }
 }
@@ -160,7 +160,7 @@ fn is_replaced(variables: &Map, name: &str) -> bool {
 
 fn resolve_secret(
     declaration: &Value,
-    at: &str,
+    pointer: &str,
     environment: &EnvironmentLookup<'_>,
     fetched: &Map,
 ) -> Result<Value, VariableError> {
@@ -170,11 +170,11 @@ fn resolve_secret(
             let key = environment_key(declaration)?;
             environment(&key).map(Value::Text).ok_or(VariableError::UnsetSecret(key))
         }
-        Some("vault") => Ok(fetched.get(at).cloned().unwrap_or_else(|| Value::Map(Map::new()))),
+        Some("vault") => Ok(fetched.get(pointer).cloned().unwrap_or_else(|| Value::Map(Map::new()))),
         _ => entries
             .iter()
             .map(|(name, inner)| {
-                resolve_secret(inner, &format!("{at}/{}", pointer_token(name)), environment, fetched)
+                resolve_secret(inner, &format!("{pointer}/{}", pointer_token(name)), environment, fetched)
                     .map(|value| (name.clone(), value))
             })
             .collect::<Result<Map, VariableError>>()
@@ -200,7 +200,7 @@ fn environment_key(declaration: &Value) -> Result<String, VariableError> {
 /// Converts a value to one of [`VARIABLE_TYPES`] as Python does.
 pub fn convert(kind: &str, value: &Value) -> Result<Value, ConversionError> {
     let text = value.as_text();
-    let wrong = |expected: &'static str| {
+    let invalid = |expected: &'static str| {
         Err(ConversionError::WrongType { value: format!("{:?}", value.python_text()), expected })
     };
     match kind {
@@ -211,11 +211,11 @@ pub fn convert(kind: &str, value: &Value) -> Result<Value, ConversionError> {
             (Value::Bool(b), _) => Ok(Value::Int((*b).into())),
             #[allow(clippy::cast_possible_truncation)] // int() truncates
             (Value::Float(f), _) if f.is_finite() => Ok(Value::Int(*f as i128)),
-            _ => wrong("an integer"),
+            _ => invalid("an integer"),
         },
         "float" | "number" => match (value.as_f64(), text.map(python_float)) {
             (Some(number), _) | (_, Some(Some(number))) => Ok(Value::Float(number)),
-            _ => wrong("a number"),
+            _ => invalid("a number"),
         },
         // an experiment can only use the text of Python's bytes
         "bytes" => match text {
@@ -223,12 +223,12 @@ pub fn convert(kind: &str, value: &Value) -> Result<Value, ConversionError> {
                 "b{}",
                 Value::List(vec![text.into()]).python_text().trim_matches(['[', ']'])
             ))),
-            None => wrong("a string"),
+            None => invalid("a string"),
         },
         "bool" => match (value, text) {
             (Value::Bool(_), _) => Ok(value.clone()),
             (_, Some(text)) => Ok(Value::Bool(!matches!(text.to_lowercase().as_str(), "false" | "0" | "no"))),
-            _ => wrong("a string or a boolean"),
+            _ => invalid("a string or a boolean"),
         },
         "json" => match text {
             None | Some("") => Ok(value.clone()),
@@ -253,9 +253,12 @@ fn python_float(text: &str) -> Option<f64> {
 /// Removes underscores between digits; none if there is another underscore.
 fn python_digits(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
-    let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
-    let mut underscores = bytes.iter().enumerate().filter(|(_, b)| **b == b'_').map(|(at, _)| at);
-    underscores.all(|at| digit(at.checked_sub(1)) && digit(Some(at + 1))).then(|| text.replace('_', ""))
+    let digit =
+        |index: Option<usize>| index.and_then(|index| bytes.get(index)).is_some_and(u8::is_ascii_digit);
+    let mut underscores = bytes.iter().enumerate().filter(|(_, b)| **b == b'_').map(|(index, _)| index);
+    underscores
+        .all(|index| digit(index.checked_sub(1)) && digit(Some(index + 1)))
+        .then(|| text.replace('_', ""))
 }
 
 /// Parses a `--var`: `name=value` or `name:type=value`.
@@ -307,9 +310,9 @@ mod tests {
         let check = |declared: serde_json::Value,
                      variables: serde_json::Value,
                      expected: Result<serde_json::Value, &str>| {
-            let got = resolve_configuration(&map(declared.clone()), &map(variables), &environment);
-            let got = got.map(Value::Map).map_err(|error| error.to_string());
-            assert_eq!(got, expected.map(Value::from).map_err(str::to_owned), "{declared}");
+            let resolved = resolve_configuration(&map(declared.clone()), &map(variables), &environment);
+            let resolved = resolved.map(Value::Map).map_err(|error| error.to_string());
+            assert_eq!(resolved, expected.map(Value::from).map_err(str::to_owned), "{declared}");
         };
         use serde_json::json;
         let env = |key: &str| json!({"type": "env", "key": key});
@@ -354,13 +357,13 @@ mod tests {
             "replaced": {"a": {"type": "env", "key": "NONE"}, "b": 1},
         }));
         let variables = map(json!({"replaced": {"a": "given"}, "undeclared": {"x": 1}, "s": null}));
-        let wanted = vault_secrets(&declared, &variables);
-        let places: Vec<_> = wanted.iter().map(|v| (v.at.as_str(), v.field.as_deref())).collect();
+        let secrets = vault_secrets(&declared, &variables);
+        let places: Vec<_> = secrets.iter().map(|v| (v.at.as_str(), v.field.as_deref())).collect();
         assert_eq!(places, [("/v/t", Some("token")), ("/v/all", None)]);
         let fetched = map(json!({"/v/t": "hvs", "/v/all": {"a": 1}}));
-        let got = resolve_secrets(&declared, &variables, &environment, &fetched).unwrap();
+        let resolved = resolve_secrets(&declared, &variables, &environment, &fetched).unwrap();
         assert_eq!(
-            Value::Map(got),
+            Value::Map(resolved),
             json!({
                 "s": {"k": "from env", "inline": "x", "deep": {"er": "from env"}},
                 "top": "from env", "v": {"t": "hvs", "all": {"a": 1}}, "replaced": {"a": "given"},

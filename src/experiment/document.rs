@@ -150,8 +150,8 @@ mod tests {
     #[test]
     fn invalid_utf8_is_rejected_with_its_position() {
         let check = |bytes: &[u8], expected: Result<&str, (u32, u32)>| {
-            let got = decode(bytes, "f").map_err(|d| d.position.map(|p| (p.line, p.column)).unwrap());
-            assert_eq!(got, expected);
+            let position = decode(bytes, "f").map_err(|d| d.position.map(|p| (p.line, p.column)).unwrap());
+            assert_eq!(position, expected);
         };
         check(b"plain", Ok("plain"));
         check(b"\xef\xbb\xbf{}", Ok("{}"));

@@ -18,9 +18,9 @@ const HASHED_KEYS: [&str; 6] =
 pub fn hash_experiment(experiment: &Value) -> String {
     let mut text = String::new();
     for key in HASHED_KEYS {
-        if let Some(part) = experiment.get(key) {
+        if let Some(section) = experiment.get(key) {
             text.push_str(key);
-            write_canonical(part, &mut text);
+            write_canonical(section, &mut text);
         }
     }
     "sha256:".to_owned() + &to_hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
@@ -95,14 +95,14 @@ mod tests {
             let Value::Map(given) = json.into() else { panic!("a map") };
             variable_digests(&declared, &given)
         };
-        let one = given(serde_json::json!({"a": "secret", "b": {"x": 1, "y": 2}, "undeclared": 1}));
-        assert_eq!(one.keys().collect::<Vec<_>>(), ["a", "b"]);
+        let digests = given(serde_json::json!({"a": "secret", "b": {"x": 1, "y": 2}, "undeclared": 1}));
+        assert_eq!(digests.keys().collect::<Vec<_>>(), ["a", "b"]);
         assert!(
-            one.values().all(|digest| digest.len() == 8 && digest.chars().all(|c| c.is_ascii_hexdigit()))
+            digests.values().all(|digest| digest.len() == 8 && digest.chars().all(|c| c.is_ascii_hexdigit()))
         );
-        assert_eq!(one, given(serde_json::json!({"b": {"y": 2, "x": 1}, "a": "secret"})));
+        assert_eq!(digests, given(serde_json::json!({"b": {"y": 2, "x": 1}, "a": "secret"})));
         let other = given(serde_json::json!({"a": "secre7", "b": "secret"}));
-        assert!(one["a"] != other["a"] && one["b"] != other["b"] && other["b"] != one["a"]);
+        assert!(digests["a"] != other["a"] && digests["b"] != other["b"] && other["b"] != digests["a"]);
         assert_ne!(given(serde_json::json!({"a": 1})), given(serde_json::json!({"a": "1"})));
     }
 

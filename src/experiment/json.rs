@@ -286,12 +286,12 @@ impl JsonReader<'_> {
         }
         let digits = |from: usize| rest[from..].bytes().take_while(u8::is_ascii_digit).count();
         let start = usize::from(rest.starts_with('-'));
-        let whole = if rest[start..].starts_with('0') { 1 } else { digits(start) };
-        if whole == 0 {
+        let integer_digits = if rest[start..].starts_with('0') { 1 } else { digits(start) };
+        if integer_digits == 0 {
             self.at += start;
             return Err(self.unexpected_error("a digit"));
         }
-        let mut end = start + whole;
+        let mut end = start + integer_digits;
         let integer = end;
         if rest[end..].starts_with('.') && digits(end + 1) > 0 {
             end += 1 + digits(end + 1);
@@ -344,10 +344,10 @@ mod tests {
         assert_eq!(serde_json::to_string(&document.root.to_value()).unwrap(), expected, "{text}");
     }
 
-    fn refused(text: &str, line: u32, column: u32, part: &str) {
+    fn refused(text: &str, line: u32, column: u32, excerpt: &str) {
         let diagnostic = read(text, "f").unwrap_err();
         assert_eq!(diagnostic.position, Some(Position { line, column }), "{text}: {diagnostic}");
-        assert!(diagnostic.to_string().contains(part), "{text}: {diagnostic}");
+        assert!(diagnostic.to_string().contains(excerpt), "{text}: {diagnostic}");
     }
 
     #[test]

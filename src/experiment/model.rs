@@ -131,9 +131,9 @@ pub struct MethodStep {
 pub(super) struct NameList(HashMap<String, Arc<Activity>>);
 
 impl NameList {
-    pub(super) fn add(&mut self, nodes: &[SpannedValue], at: &str, controls: &[ControlDeclaration]) {
+    pub(super) fn add(&mut self, nodes: &[SpannedValue], pointer: &str, controls: &[ControlDeclaration]) {
         for (index, node) in nodes.iter().enumerate() {
-            if let Ok(activity) = Activity::read(node, &format!("{at}/{index}"), controls) {
+            if let Ok(activity) = Activity::read(node, &format!("{pointer}/{index}"), controls) {
                 self.0.insert(activity.name.clone(), Arc::new(activity));
             }
         }
@@ -143,23 +143,23 @@ impl NameList {
 impl MethodStep {
     pub(super) fn read_all(
         nodes: &[SpannedValue],
-        at: &str,
+        pointer: &str,
         names: &NameList,
         controls: &[ControlDeclaration],
     ) -> Vec<Self> {
-        let read = |(index, node)| Self::read(node, format!("{at}/{index}"), names, controls);
+        let read = |(index, node)| Self::read(node, format!("{pointer}/{index}"), names, controls);
         nodes.iter().enumerate().map(read).collect()
     }
 
-    fn read(node: &SpannedValue, at: String, names: &NameList, controls: &[ControlDeclaration]) -> Self {
+    fn read(node: &SpannedValue, pointer: String, names: &NameList, controls: &[ControlDeclaration]) -> Self {
         let activity = match reference_name(node) {
             Some(name) => {
                 names.0.get(name).cloned().ok_or_else(|| DeclarationError::UnknownReference(name.to_owned()))
             }
-            None => Activity::read(node, &at, controls).map(|read| {
+            None => Activity::read(node, &pointer, controls).map(|read| {
                 // share the object that references use
                 match names.0.get(&read.name) {
-                    Some(known) if known.at == at => Arc::clone(known),
+                    Some(declared) if declared.at == pointer => Arc::clone(declared),
                     _ => Arc::new(read),
                 }
             }),
@@ -167,11 +167,11 @@ impl MethodStep {
         Self {
             name: node.get("name").map(|name| name.to_value().python_text().into_owned()),
             background: node.get("background").is_some_and(SpannedValue::is_truthy),
-            tolerance: node
-                .get("tolerance")
-                .map_or(Tolerance::Absent, |t| Tolerance::read(&t.to_value(), &format!("{at}/tolerance"))),
+            tolerance: node.get("tolerance").map_or(Tolerance::Absent, |t| {
+                Tolerance::read(&t.to_value(), &format!("{pointer}/tolerance"))
+            }),
             activity,
-            at,
+            at: pointer,
         }
     }
 }
@@ -185,22 +185,23 @@ impl Activity {
     /// Reads an activity leniently: errors of its provider occur at runtime.
     fn read(
         node: &SpannedValue,
-        at: &str,
+        pointer: &str,
         controls: &[ControlDeclaration],
     ) -> Result<Self, DeclarationError> {
         if reference_name(node).is_some() {
             return Err(DeclarationError::IsReference);
         }
-        Self::from_document(Arc::new(node.to_value()), at, controls)
+        Self::from_document(Arc::new(node.to_value()), pointer, controls)
     }
 
     /// Returns the name by which references find an activity.
     pub(super) fn name_of(node: &SpannedValue) -> Option<String> {
-        let known = matches!(node.get("type").and_then(SpannedValue::as_text), Some("action" | "probe"));
+        let is_activity =
+            matches!(node.get("type").and_then(SpannedValue::as_text), Some("action" | "probe"));
         let name = || {
             node.get("name").map_or_else(|| "None".to_owned(), |n| n.to_value().python_text().into_owned())
         };
-        (known && reference_name(node).is_none()).then(name)
+        (is_activity && reference_name(node).is_none()).then(name)
     }
 
     /// Returns whether the arguments of a function have secrets, which it takes like those of a group.
@@ -215,26 +216,26 @@ impl Activity {
     /// Reads an activity from a value, such as a tolerance or a dynamic configuration.
     pub(crate) fn from_value(
         document: &Value,
-        at: &str,
+        pointer: &str,
         controls: &[ControlDeclaration],
     ) -> Result<Self, DeclarationError> {
-        Self::from_document(Arc::new(document.clone()), at, controls)
+        Self::from_document(Arc::new(document.clone()), pointer, controls)
     }
 
     fn from_document(
         document: Arc<Value>,
-        at: &str,
+        pointer: &str,
         controls: &[ControlDeclaration],
     ) -> Result<Self, DeclarationError> {
         let kind = match document.get("type").and_then(Value::as_text) {
             Some("action") => ActivityKind::Action,
             Some("probe") => ActivityKind::Probe,
-            _ => return Err(DeclarationError::MissingType { at: at.to_owned() }),
+            _ => return Err(DeclarationError::MissingType { at: pointer.to_owned() }),
         };
         let provider = document.get("provider");
         let kind_name = provider.and_then(|p| p.get("type")).and_then(Value::as_text);
         Ok(Self {
-            at: at.to_owned(),
+            at: pointer.to_owned(),
             kind,
             name: document.get("name").map_or_else(|| "None".to_owned(), |n| n.python_text().into_owned()),
             provider: kind_name.and_then(ProviderKind::from_name),
@@ -247,7 +248,7 @@ impl Activity {
             background: document.get("background").is_some_and(Value::is_truthy),
             ignores_dry: document.get("dry").is_some(),
             has_tolerance: document.get("tolerance").is_some(),
-            controls: ControlDeclaration::read_all(&document, at, controls),
+            controls: ControlDeclaration::read_all(&document, pointer, controls),
             document,
         })
     }
@@ -262,8 +263,8 @@ pub(super) fn list_items<'a>(node: &'a SpannedValue, key: &str) -> &'a [SpannedV
 }
 
 /// Appends a key to a JSON pointer.
-pub(super) fn child_pointer(at: &str, key: &str) -> String {
-    format!("{at}/{}", pointer_token(key))
+pub(super) fn child_pointer(pointer: &str, key: &str) -> String {
+    format!("{pointer}/{}", pointer_token(key))
 }
 
 /// The module of the safeguards; its arguments are probes.
@@ -294,13 +295,14 @@ pub struct ControlDeclaration {
 
 impl ControlDeclaration {
     /// Reads the list at `controls`; references are replaced by the controls in `known`.
-    pub(super) fn read_all(parent: &Value, at: &str, known: &[ControlDeclaration]) -> Vec<Self> {
+    pub(super) fn read_all(parent: &Value, pointer: &str, known: &[ControlDeclaration]) -> Vec<Self> {
         let declared = parent.get("controls").and_then(Value::as_list).unwrap_or_default();
         let read = |(index, value): (usize, &Value)| match value.get("ref").and_then(Value::as_text) {
             Some(name) => known.iter().find(|control| control.name == name).cloned(),
-            None => {
-                Some(Self::read(value, child_pointer(&child_pointer(at, "controls"), &index.to_string())))
-            }
+            None => Some(Self::read(
+                value,
+                child_pointer(&child_pointer(pointer, "controls"), &index.to_string()),
+            )),
         };
         declared.iter().enumerate().filter_map(read).collect()
     }
@@ -312,11 +314,11 @@ impl ControlDeclaration {
         controls.iter().map(read).collect()
     }
 
-    fn read(value: &Value, at: String) -> Self {
+    fn read(value: &Value, pointer: String) -> Self {
         let provider = value.get("provider");
         let text = |key: &str| provider.and_then(|p| p.get(key)).and_then(Value::as_text);
         Self {
-            at,
+            at: pointer,
             name: value.get("name").map(|n| n.python_text().into_owned()).unwrap_or_default(),
             scope: match value.get("scope").and_then(Value::as_text) {
                 Some("before") => Some(ControlSide::Before),
@@ -382,7 +384,7 @@ pub enum Tolerance {
 
 impl Tolerance {
     /// Reads the value of `tolerance`.
-    pub fn read(value: &Value, at: &str) -> Self {
+    pub fn read(value: &Value, pointer: &str) -> Self {
         match value {
             Value::Null | Value::Float(_) => Self::Unsupported,
             Value::Bool(b) => Self::Bool(*b),
@@ -406,7 +408,7 @@ impl Tolerance {
                             .unwrap_or_default(),
                         target,
                     },
-                    Some("probe") => Self::Probe(Activity::from_value(value, at, &[]).map(Box::new)),
+                    Some("probe") => Self::Probe(Activity::from_value(value, pointer, &[]).map(Box::new)),
                     _ => Self::Unsupported,
                 }
             }

@@ -192,13 +192,14 @@ fn resolve_process(provider: &Map, scope: &Scope) -> Result<ProcessCall, Resolve
     })
 }
 
-fn process_arguments(given: Option<&Value>, scope: &Scope) -> Result<ProcessArguments, ResolveError> {
+fn process_arguments(values_given: Option<&Value>, scope: &Scope) -> Result<ProcessArguments, ResolveError> {
     let items = |values: &mut dyn Iterator<Item = &Value>| {
-        let given = values.filter(|value| !matches!(value, Value::Null) && value.as_text() != Some(""));
-        ProcessArguments::List(given.map(|value| value.python_text().into_owned()).collect())
+        let values_given =
+            values.filter(|value| !matches!(value, Value::Null) && value.as_text() != Some(""));
+        ProcessArguments::List(values_given.map(|value| value.python_text().into_owned()).collect())
     };
-    match fill_argument(given, scope) {
-        Value::Null if given.is_none() => Ok(ProcessArguments::List(Vec::new())),
+    match fill_argument(values_given, scope) {
+        Value::Null if values_given.is_none() => Ok(ProcessArguments::List(Vec::new())),
         Value::Text(text) => Ok(ProcessArguments::Shell(text)),
         Value::List(list) => Ok(items(&mut list.iter())),
         Value::Map(map) => {
@@ -447,7 +448,7 @@ mod tests {
         assert_eq!(http.verification, Verification::None);
         assert_eq!(http.max_retries, 2);
         assert_eq!(http.arguments, json!({"n": 5}).into());
-        for wrong in [
+        for invalid in [
             json!({"headers": {"A": ["${n}"]}}),
             json!({"timeout": "1"}),
             json!({"timeout": 0}),
@@ -458,8 +459,8 @@ mod tests {
             json!({"headers": [1]}),
         ] {
             let mut provider = json!({"type": "http", "url": "http://h/"});
-            provider.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
-            assert!(call(&provider, json!({"n": 5})).is_err(), "{wrong}");
+            provider.as_object_mut().unwrap().extend(invalid.as_object().unwrap().clone());
+            assert!(call(&provider, json!({"n": 5})).is_err(), "{invalid}");
         }
     }
 
@@ -477,7 +478,7 @@ mod tests {
         let check = |entries: Json, expected: Result<Json, &str>| {
             let mut provider = json!({"type": "python", "module": "m", "func": "f"});
             provider.as_object_mut().unwrap().extend(entries.as_object().unwrap().clone());
-            let got = match call(&provider, json!({"n": 5})) {
+            let resolved = match call(&provider, json!({"n": 5})) {
                 Ok(ResolvedActivity::Python(python)) => {
                     assert!(!python.arguments.contains_key("secrets"), "{provider}");
                     Ok(Value::Map(python.secrets))
@@ -485,7 +486,7 @@ mod tests {
                 Ok(_) => panic!("{provider}"),
                 Err(error) => Err(error.to_string()),
             };
-            assert_eq!(got, expected.map(Value::from).map_err(str::to_owned), "{provider}");
+            assert_eq!(resolved, expected.map(Value::from).map_err(str::to_owned), "{provider}");
         };
         check(json!({"arguments": {"secrets": {"k": "${n}"}}}), Ok(json!({"k": 5})));
         check(json!({"arguments": {"secrets": null}}), Ok(json!({})));

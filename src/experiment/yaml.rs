@@ -27,8 +27,8 @@ pub fn read(text: &str, source: &str) -> Result<Document, Diagnostic> {
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| builder.syntax(&error))?;
         // the parser appends a missing line break, and can report positions after it
-        let place = position(span).min(builder.end);
-        builder.event(event, place)?;
+        let location = position(span).min(builder.end);
+        builder.event(event, location)?;
     }
     // an empty document, or one with comments only, is null
     let root = builder.root.unwrap_or_else(|| SpannedValue {
@@ -103,11 +103,11 @@ impl<'a> YamlBuilder<'a> {
     }
 
     fn fault(&self, position: Position, message: impl std::fmt::Display) -> Diagnostic {
-        Diagnostic::for_file(self.source, format!("{BROKEN}{message}")).at(self.within(position))
+        Diagnostic::for_file(self.source, format!("{BROKEN}{message}")).at(self.clamp_to_text(position))
     }
 
     /// Clamps a position to its line: in directives the parser counts bytes.
-    fn within(&self, position: Position) -> Position {
+    fn clamp_to_text(&self, position: Position) -> Position {
         let position = position.min(self.end);
         let text = self.text.replace("\r\n", "\n").replace('\r', "\n");
         let line = text.split('\n').nth(position.line.saturating_sub(1) as usize).unwrap_or_default();
@@ -117,7 +117,9 @@ impl<'a> YamlBuilder<'a> {
     /// Returns the rest of the line at a position.
     fn text_at(&self, position: Position) -> &str {
         let line = self.text.lines().nth(position.line.saturating_sub(1) as usize).unwrap_or_default();
-        line.char_indices().nth(position.column.saturating_sub(1) as usize).map_or("", |(at, _)| &line[at..])
+        line.char_indices()
+            .nth(position.column.saturating_sub(1) as usize)
+            .map_or("", |(position, _)| &line[position..])
     }
 
     /// Returns the first tab in the indentation of a line after a position.
@@ -135,11 +137,11 @@ impl<'a> YamlBuilder<'a> {
     /// Converts an error of the parser to PyYAML's message, which users may search for.
     fn syntax(&self, error: &ScanError) -> Diagnostic {
         let marker = error.marker();
-        let mut at = Position { line: clamp(marker.line()), column: clamp(marker.col() + 1) };
+        let mut position = Position { line: clamp(marker.line()), column: clamp(marker.col() + 1) };
         let message = match error.info() {
             // the parser reports the start of the scalar; the tab is the problem
             info @ "while scanning a plain scalar, found a tab" => {
-                at = self.first_tab_from(at);
+                position = self.first_tab_from(position);
                 format!("while scanning for the next token, {info}")
             }
             "mapping values are not allowed in this context" => {
@@ -154,11 +156,12 @@ impl<'a> YamlBuilder<'a> {
             // the only cause: a key after line breaks within brackets
             info @ "illegal placement of ':' indicator" => {
                 let open = self.frames.last().map(|frame| &frame.part);
-                let what = if matches!(open, Some(YamlPart::Map { .. })) { "mapping" } else { "sequence" };
-                format!("while parsing a flow {what}, {info}")
+                let collection =
+                    if matches!(open, Some(YamlPart::Map { .. })) { "mapping" } else { "sequence" };
+                format!("while parsing a flow {collection}, {info}")
             }
             "while parsing node, found unknown anchor" => {
-                let alias = self.text_at(at).trim_start_matches('*');
+                let alias = self.text_at(position).trim_start_matches('*');
                 let end =
                     alias.find(|c: char| c.is_whitespace() || ",[]{}".contains(c)).unwrap_or(alias.len());
                 format!("found undefined alias '{}'", &alias[..end])
@@ -179,34 +182,36 @@ impl<'a> YamlBuilder<'a> {
             info => info.to_owned(),
         };
         let has_tab = message.contains("tab");
-        let diagnostic = self.fault(at, message);
+        let diagnostic = self.fault(position, message);
         match self.frames.last() {
             _ if has_tab => diagnostic.hint("indent with spaces, not with tabs"),
-            Some(frame) if frame.position.line < at.line => {
+            Some(frame) if frame.position.line < position.line => {
                 diagnostic.hint(format!("the collection that starts at {} may be incomplete", frame.position))
             }
             _ => diagnostic,
         }
     }
 
-    fn event(&mut self, event: Event<'_>, at: Position) -> Result<(), Diagnostic> {
+    fn event(&mut self, event: Event<'_>, position: Position) -> Result<(), Diagnostic> {
         match event {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
                     return Err(self
-                        .fault(at, "expected a single document in the stream")
+                        .fault(position, "expected a single document in the stream")
                         .hint("remove everything after the second \"---\""));
                 }
                 Ok(())
             }
-            Event::Scalar(text, style, anchor, tag) => self.scalar(&text, style, anchor, tag.as_deref(), at),
-            Event::Alias(anchor) => self.alias(anchor, at),
+            Event::Scalar(text, style, anchor, tag) => {
+                self.scalar(&text, style, anchor, tag.as_deref(), position)
+            }
+            Event::Alias(anchor) => self.alias(anchor, position),
             Event::SequenceStart(anchor, tag) => {
-                self.open(YamlPart::List(Vec::new()), anchor, tag, "seq", at)
+                self.open(YamlPart::List(Vec::new()), anchor, tag, "seq", position)
             }
             Event::MappingStart(anchor, tag) => {
-                self.open(YamlPart::Map { pairs: Vec::new(), pending: None }, anchor, tag, "map", at)
+                self.open(YamlPart::Map { pairs: Vec::new(), pending: None }, anchor, tag, "map", position)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
@@ -219,11 +224,11 @@ impl<'a> YamlBuilder<'a> {
         style: ScalarStyle,
         anchor: usize,
         tag: Option<&Tag>,
-        at: Position,
+        position: Position,
     ) -> Result<(), Diagnostic> {
         let plain = style == ScalarStyle::Plain;
         if text == "<<" && plain && tag.is_none() && self.wants_key() {
-            self.key(YamlKey::Merge, at);
+            self.key(YamlKey::Merge, position);
             return Ok(());
         }
         let value = match tag {
@@ -234,28 +239,28 @@ impl<'a> YamlBuilder<'a> {
                 None => Err(unknown_tag(tag)),
             },
         };
-        let value = value.map_err(|message| self.fault(at, message))?;
+        let value = value.map_err(|message| self.fault(position, message))?;
         self.finish(
-            SpannedValue { position: at, kind: SpannedKind::Scalar(value) },
+            SpannedValue { position, kind: SpannedKind::Scalar(value) },
             anchor,
             ExpansionSize { nodes: 1, height: 0 },
         )
     }
 
-    fn alias(&mut self, anchor: usize, at: Position) -> Result<(), Diagnostic> {
+    fn alias(&mut self, anchor: usize, position: Position) -> Result<(), Diagnostic> {
         let Some((_, size)) = self.anchors.get(&anchor) else {
-            return Err(self.fault(at, "alias within its own anchor").hint("write out the value"));
+            return Err(self.fault(position, "alias within its own anchor").hint("write out the value"));
         };
         let size = *size;
         if self.nodes + size.nodes > MAX_NODES || self.frames.len() + size.height > MAX_DEPTH {
-            return Err(self.too_large(at));
+            return Err(self.too_large(position));
         }
         let Some((node, _)) = self.anchors.get(&anchor).cloned() else { return Ok(()) };
         self.finish(node, 0, size)
     }
 
-    fn too_large(&self, at: Position) -> Diagnostic {
-        self.fault(at, format!("more than {MAX_NODES} values, or nested more than {MAX_DEPTH} deep"))
+    fn too_large(&self, position: Position) -> Diagnostic {
+        self.fault(position, format!("more than {MAX_NODES} values, or nested more than {MAX_DEPTH} deep"))
             .hint("each use of an alias counts")
     }
 
@@ -265,22 +270,22 @@ impl<'a> YamlBuilder<'a> {
         anchor: usize,
         tag: Option<Cow<'_, Tag>>,
         expected: &str,
-        at: Position,
+        position: Position,
     ) -> Result<(), Diagnostic> {
         if let Some(tag) = tag
             && standard(&tag) != Some(expected)
         {
-            return Err(self.fault(at, unknown_tag(&tag)));
+            return Err(self.fault(position, unknown_tag(&tag)));
         }
         if self.wants_key() {
             return Err(self
-                .fault(at, "while constructing a mapping, found unhashable key")
+                .fault(position, "while constructing a mapping, found unhashable key")
                 .hint("quote a key that starts with {, [ or ${"));
         }
         if self.frames.len() == MAX_DEPTH {
-            return Err(self.too_large(at));
+            return Err(self.too_large(position));
         }
-        self.frames.push(YamlFrame { position: at, anchor, part });
+        self.frames.push(YamlFrame { position, anchor, part });
         Ok(())
     }
 
@@ -304,14 +309,14 @@ impl<'a> YamlBuilder<'a> {
         pairs: Vec<(YamlKey, Position, SpannedValue)>,
     ) -> Result<IndexMap<String, SpannedEntry>, Diagnostic> {
         let mut merged: IndexMap<String, SpannedEntry> = IndexMap::new();
-        let mut own: IndexMap<String, SpannedEntry> = IndexMap::new();
-        for (key, at, value) in pairs {
+        let mut own_entries: IndexMap<String, SpannedEntry> = IndexMap::new();
+        for (key, position, value) in pairs {
             match key {
                 YamlKey::Text(key) => {
-                    if let Some(earlier) = own.get(&key) {
-                        self.warnings.push(duplicate_key(self.source, &key, earlier.key, at));
+                    if let Some(earlier) = own_entries.get(&key) {
+                        self.warnings.push(duplicate_key(self.source, &key, earlier.key, position));
                     }
-                    own.insert(key, SpannedEntry { key: at, value });
+                    own_entries.insert(key, SpannedEntry { key: position, value });
                 }
                 YamlKey::Merge => {
                     let sources = match value.kind {
@@ -330,7 +335,7 @@ impl<'a> YamlBuilder<'a> {
                 }
             }
         }
-        merged.extend(own);
+        merged.extend(own_entries);
         merged.shrink_to_fit();
         Ok(merged)
     }
@@ -339,10 +344,10 @@ impl<'a> YamlBuilder<'a> {
         matches!(self.frames.last(), Some(YamlFrame { part: YamlPart::Map { pending: None, .. }, .. }))
     }
 
-    fn key(&mut self, key: YamlKey, at: Position) {
+    fn key(&mut self, key: YamlKey, position: Position) {
         self.nodes += 1;
         if let Some(YamlFrame { part: YamlPart::Map { pending, .. }, .. }) = self.frames.last_mut() {
-            *pending = Some((key, at));
+            *pending = Some((key, position));
         }
     }
 
@@ -366,8 +371,8 @@ impl<'a> YamlBuilder<'a> {
             None => self.root = Some(node),
             Some(YamlPart::List(items)) => items.push(node),
             Some(YamlPart::Map { pairs, pending }) => {
-                if let Some((key, at)) = pending.take() {
-                    pairs.push((key, at, node));
+                if let Some((key, position)) = pending.take() {
+                    pairs.push((key, position, node));
                 }
             }
         }
@@ -462,10 +467,10 @@ mod tests {
         refused("a: *nope", 1, "found undefined alias 'nope'");
         refused("a: [", 1, "while parsing a flow node");
         refused("a: [\n", 2, "while parsing a flow node");
-        let lost = read("? \r\n? ", "f").unwrap().warnings;
-        assert_eq!(lost[0].position, Some(Position { line: 2, column: 3 }));
-        let beyond = read("%\u{16b50} = \0", "f").unwrap_err();
-        assert_eq!(beyond.position, Some(Position { line: 1, column: 7 }));
+        let warnings = read("? \r\n? ", "f").unwrap().warnings;
+        assert_eq!(warnings[0].position, Some(Position { line: 2, column: 3 }));
+        let error = read("%\u{16b50} = \0", "f").unwrap_err();
+        assert_eq!(error.position, Some(Position { line: 1, column: 7 }));
         refused("a: \"b\nc: d\n", 1, "while scanning a quoted scalar");
         refused("a: b\n\tc: d\n", 2, "while scanning for the next token");
         refused("a: &a [*a]", 1, "within its own anchor");

@@ -153,7 +153,7 @@ fn float(text: &str) -> Option<Value> {
         return sexagesimal_float(whole, rest, sign);
     }
     let (fraction, exponent) = match rest.find(['e', 'E']) {
-        Some(at) => (&rest[..at], Some(&rest[at + 1..])),
+        Some(index) => (&rest[..index], Some(&rest[index + 1..])),
         None => (rest, None),
     };
     let whole_fits = if whole.is_empty() {
@@ -192,7 +192,7 @@ fn timestamp(text: &str) -> Option<Result<Value, ScalarError>> {
     }
     let (date, time) = match text.find(['T', 't', ' ', '\t']) {
         None => (text, None),
-        Some(at) => (&text[..at], Some(&text[at..])),
+        Some(index) => (&text[..index], Some(&text[index..])),
     };
     let mut fields = date[5..].split('-');
     let (month, day) = (fields.next()?, fields.next()?);
@@ -282,8 +282,8 @@ mod tests {
     #[test]
     fn plain_scalars_match_pyyaml() {
         let check = |text: &str, expected: &str| {
-            let got = resolve(text).map(|v| serde_json::to_string(&v).unwrap());
-            assert_eq!(got.as_deref(), Ok(expected), "{text}");
+            let resolved = resolve(text).map(|v| serde_json::to_string(&v).unwrap());
+            assert_eq!(resolved.as_deref(), Ok(expected), "{text}");
         };
         for (text, expected) in [
             // booleans and null

@@ -75,15 +75,15 @@ mod tests {
             sha: "abc".to_owned(),
         };
         let fork = json!({"full_name": "Eve/web"});
-        let others = [
+        let unrelated = [
             pull(1, "open", json!({"full_name": "shop/web"}), "fix", "abc"),
             pull(2, "open", fork.clone(), "fix-2", "abc"),
             pull(3, "open", fork.clone(), "fix", "abd"),
             pull(4, "closed", fork.clone(), "fix", "abc"),
             pull(5, "open", Value::Null, "fix", "abc"),
         ];
-        assert_eq!(select(&others, &head), PullRequestMatch::None);
-        let mut pulls = others.to_vec();
+        assert_eq!(select(&unrelated, &head), PullRequestMatch::None);
+        let mut pulls = unrelated.to_vec();
         pulls.push(pull(6, "open", fork.clone(), "fix", "abc"));
         assert_eq!(select(&pulls, &head), PullRequestMatch::One(6));
         pulls.push(pull(7, "open", fork, "fix", "abc"));

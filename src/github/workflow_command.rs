@@ -90,12 +90,12 @@ pub fn neutralize(text: &str) -> Cow<'_, str> {
     while !rest.is_empty() {
         let end = rest.find(['\n', '\r']).map_or(rest.len(), |at| at + 1);
         let (line, next) = rest.split_at(end);
-        let bare = line.trim_start();
-        if bare.starts_with("::") {
-            out.push_str(&line[..line.len() - bare.len()]);
+        let trimmed = line.trim_start();
+        if trimmed.starts_with("::") {
+            out.push_str(&line[..line.len() - trimmed.len()]);
             out.push(':');
             out.push(JOINER);
-            out.push_str(&bare[1..].replace("##[", &format!("##{JOINER}[")));
+            out.push_str(&trimmed[1..].replace("##[", &format!("##{JOINER}[")));
         } else {
             out.push_str(&line.replace("##[", &format!("##{JOINER}[")));
         }
@@ -175,14 +175,14 @@ mod tests {
     #[test]
     fn annotation_escapes_its_parts() {
         let check = |annotation: Annotation, expected: &str| assert_eq!(annotation.command(), expected);
-        let at = |file: &str, title: &str, message: &str| Annotation {
+        let annotation_at = |file: &str, title: &str, message: &str| Annotation {
             file: Some(file.to_owned()),
             line: Some(3),
             ..Annotation::new(AnnotationLevel::Error, title, message)
         };
-        check(at("a.json", "t", "m"), "::error file=a.json,line=3,title=t::m");
+        check(annotation_at("a.json", "t", "m"), "::error file=a.json,line=3,title=t::m");
         check(
-            at("a,b:c%.json", "t::x,y=1", "100 %\nnext\r"),
+            annotation_at("a,b:c%.json", "t::x,y=1", "100 %\nnext\r"),
             "::error file=a%2Cb%3Ac%25.json,line=3,title=t%3A%3Ax%2Cy=1::100 %25%0Anext\u{fffd}",
         );
         check(Annotation::new(AnnotationLevel::Notice, "", "plain"), "::notice::plain");
@@ -224,8 +224,8 @@ mod tests {
         assert!(other == lines[6] && other != delimiter && lines.len() == 7);
         // a delimiter in the value is not used
         let mut drawn = ["known", "new"].into_iter();
-        let found = delimiter_of("x\nghadelimiter_known\ny", &mut drawn);
-        assert_eq!(found, "ghadelimiter_new");
+        let delimiter = delimiter_of("x\nghadelimiter_known\ny", &mut drawn);
+        assert_eq!(delimiter, "ghadelimiter_new");
     }
 
     fn delimiter_of(value: &str, drawn: &mut dyn Iterator<Item = &'static str>) -> String {

@@ -15,24 +15,24 @@ tokio::task_local! {
 /// Number of connections of one request.
 #[derive(Debug)]
 pub struct ConnectionCount {
-    made: watch::Sender<u64>,
+    connections: watch::Sender<u64>,
 }
 
 impl Default for ConnectionCount {
     fn default() -> Self {
-        Self { made: watch::Sender::new(0) }
+        Self { connections: watch::Sender::new(0) }
     }
 }
 
 impl ConnectionCount {
     /// Subscribes to the count.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.made.subscribe()
+        self.connections.subscribe()
     }
 
     /// Runs a request, and counts its connections. Without a pool its own task makes them.
     pub async fn count<F: Future>(self, request: F) -> F::Output {
-        MADE.scope(self.made, request).await
+        MADE.scope(self.connections, request).await
     }
 }
 
@@ -72,11 +72,11 @@ where
     fn call(&mut self, request: R) -> Self::Future {
         let connecting = self.inner.call(request);
         // requests without a read timeout are not counted
-        let made = MADE.try_with(Clone::clone).ok();
+        let connections = MADE.try_with(Clone::clone).ok();
         Box::pin(async move {
             let connection = connecting.await;
-            if let (Ok(_), Some(made)) = (&connection, made) {
-                made.send_modify(|made| *made += 1);
+            if let (Ok(_), Some(connections)) = (&connection, connections) {
+                connections.send_modify(|connections| *connections += 1);
             }
             connection
         })

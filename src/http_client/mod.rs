@@ -121,10 +121,10 @@ pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();
     let mut next = Some(error);
     while let Some(error) = next {
-        let part = error.to_string();
-        if !text.contains(&part) {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
             text += if text.is_empty() { "" } else { ": " };
-            text += &part;
+            text += &cause;
         }
         next = error.source();
     }
@@ -132,7 +132,7 @@ pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// Removes user and password from an address. In a text that is not an address they are masked.
-pub fn shown(address: &str) -> String {
+pub fn display_url(address: &str) -> String {
     match Url::parse(address) {
         Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
             let _ = url.set_username("");
@@ -150,11 +150,11 @@ mod tests {
 
     #[test]
     fn addresses_lose_their_credentials() {
-        assert_eq!(shown("http://me:pw@h:81/x"), "http://h:81/x");
-        assert_eq!(shown("ftp://me@h"), "ftp://h/");
+        assert_eq!(display_url("http://me:pw@h:81/x"), "http://h:81/x");
+        assert_eq!(display_url("ftp://me@h"), "ftp://h/");
         for other in ["http://h", "experiment.json", "-", "C:\\x"] {
-            assert_eq!(shown(other), other);
+            assert_eq!(display_url(other), other);
         }
-        assert_eq!(shown("http://me:pw@h:port/"), "http://***@h:port/");
+        assert_eq!(display_url("http://me:pw@h:port/"), "http://***@h:port/");
     }
 }

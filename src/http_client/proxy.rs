@@ -29,22 +29,23 @@ impl ProxyAddress {
         let value = value.trim();
         let text = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
         let url = Url::parse(&text).ok().filter(|url| {
-            let known = matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h");
-            known && url.host_str().is_some_and(|host| !host.is_empty())
+            let is_supported = matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h");
+            is_supported && url.host_str().is_some_and(|host| !host.is_empty())
         });
         match url {
             Some(url) => Ok(Self { origin, url }),
             None => {
                 let masked = mask_userinfo(&text);
-                let shown = if text == value { &masked } else { masked.trim_start_matches("http://") };
-                Err(InvalidProxy { origin, value: shown.to_owned() })
+                let masked_setting =
+                    if text == value { &masked } else { masked.trim_start_matches("http://") };
+                Err(InvalidProxy { origin, value: masked_setting.to_owned() })
             }
         }
     }
 
     /// Returns the address without credentials.
-    pub fn shown(&self) -> String {
-        super::shown(self.url.as_str()).trim_end_matches('/').to_owned()
+    pub fn display_url(&self) -> String {
+        super::display_url(self.url.as_str()).trim_end_matches('/').to_owned()
     }
 }
 
@@ -78,9 +79,9 @@ mod tests {
             let get = |name: &str| {
                 variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
             };
-            let found = proxy_for(&Url::parse(address).unwrap(), get).unwrap();
-            let found = found.as_ref().map(|proxy| (proxy.origin, proxy.url.as_str()));
-            assert_eq!(found, expected, "{variables:?} {address}");
+            let proxy = proxy_for(&Url::parse(address).unwrap(), get).unwrap();
+            let proxy = proxy.as_ref().map(|proxy| (proxy.origin, proxy.url.as_str()));
+            assert_eq!(proxy, expected, "{variables:?} {address}");
         };
         let proxy = ("HTTPS_PROXY", "http://proxy:3128");
         check(&[], "https://10.0.0.1:6443", None);

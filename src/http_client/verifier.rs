@@ -71,12 +71,12 @@ struct ReadVerifier {
 
 impl LazyVerifier {
     fn current(&self) -> Result<Arc<ReadVerifier>, Error> {
-        if let Some(read) = self.read.read().as_ref() {
-            return Ok(Arc::clone(read));
+        if let Some(current) = self.read.read().as_ref() {
+            return Ok(Arc::clone(current));
         }
-        let read = Arc::new(self.read_now()?);
-        *self.read.write() = Some(Arc::clone(&read));
-        Ok(read)
+        let current = Arc::new(self.read_now()?);
+        *self.read.write() = Some(Arc::clone(&current));
+        Ok(current)
     }
 
     fn read_now(&self) -> Result<ReadVerifier, Error> {
@@ -102,10 +102,10 @@ impl LazyVerifier {
         if !matches!(self.trusted, TrustedCertificates::File(_)) {
             return None;
         }
-        let read = self.read_now().ok().filter(|read| read.certificates != before.certificates)?;
-        let read = Arc::new(read);
-        *self.read.write() = Some(Arc::clone(&read));
-        Some(read)
+        let updated = self.read_now().ok().filter(|updated| updated.certificates != before.certificates)?;
+        let updated = Arc::new(updated);
+        *self.read.write() = Some(Arc::clone(&updated));
+        Some(updated)
     }
 
     fn verify(
@@ -118,7 +118,7 @@ impl LazyVerifier {
     ) -> Result<ServerCertVerified, Error> {
         let verified = read.chain.verify_server_cert(end_entity, intermediates, server_name, &[], now);
         let Err(error) = verified else { return verified };
-        let Some(obstacle) = ChainObstacle::of(&error) else { return Err(error) };
+        let Some(obstacle) = ChainObstacle::from_error(&error) else { return Err(error) };
         let is_trusted = match self.trusted {
             TrustedCertificates::Machine => machine_certificates().contains(end_entity),
             _ => read.certificates.contains(end_entity),
@@ -148,7 +148,7 @@ enum ChainObstacle {
 }
 
 impl ChainObstacle {
-    fn of(error: &Error) -> Option<Self> {
+    fn from_error(error: &Error) -> Option<Self> {
         match error {
             Error::InvalidCertificate(CertificateError::UnknownIssuer) => Some(Self::UnknownIssuer),
             Error::InvalidCertificate(CertificateError::Other(other)) => {
@@ -167,10 +167,10 @@ fn serves(certificate: &[u8]) -> bool {
     const EXTENSION: [u8; 5] = [0x06, 0x03, 0x55, 0x1d, 0x25];
     const SERVER: [u8; 10] = [0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
     const ANY: [u8; 6] = [0x06, 0x04, 0x55, 0x1d, 0x25, 0x00];
-    let Some(at) = certificate.windows(EXTENSION.len()).position(|bytes| bytes == EXTENSION) else {
+    let Some(start) = certificate.windows(EXTENSION.len()).position(|bytes| bytes == EXTENSION) else {
         return true;
     };
-    let mut rest = &certificate[at + EXTENSION.len()..];
+    let mut rest = &certificate[start + EXTENSION.len()..];
     // the mark of a critical extension
     rest = rest.strip_prefix(&[0x01, 0x01, 0xff]).unwrap_or(rest);
     // lists of purposes are shorter than 128 bytes, which is the short form of a length
@@ -185,21 +185,21 @@ pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'stati
     let text = std::fs::read(path)
         .map_err(|source| super::Error::InvalidFile { path: path.to_owned(), source: source.into() })?;
     match parse_certificates(&text) {
-        Ok(found) if found.is_empty() => Err(super::Error::NoCertificates(path.to_owned())),
-        Ok(found) => Ok(found),
+        Ok(certificates) if certificates.is_empty() => Err(super::Error::NoCertificates(path.to_owned())),
+        Ok(certificates) => Ok(certificates),
         Err(source) => Err(super::Error::InvalidFile { path: path.to_owned(), source }),
     }
 }
 
 /// Parses the certificates of a PEM text, and ignores its other sections.
 pub fn parse_certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, super::BoxError> {
-    let mut found = Vec::new();
+    let mut certificates = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate?;
         roots(std::slice::from_ref(&certificate))?;
-        found.push(certificate);
+        certificates.push(certificate);
     }
-    Ok(found)
+    Ok(certificates)
 }
 
 /// Returns the certificates as anchors of chains.
@@ -218,9 +218,9 @@ impl ServerCertVerifier for LazyVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let read = self.current()?;
-        let verified = self.verify(&read, end_entity, intermediates, server_name, now);
-        match verified.is_err().then(|| self.read_changed(&read)).flatten() {
+        let current = self.current()?;
+        let verified = self.verify(&current, end_entity, intermediates, server_name, now);
+        match verified.is_err().then(|| self.read_changed(&current)).flatten() {
             Some(changed) => self.verify(&changed, end_entity, intermediates, server_name, now),
             None => verified,
         }

@@ -16,22 +16,22 @@ const MAX_TEXT: usize = 64 * 1024;
 /// Size that is left for the outputs of a journal.
 #[derive(Debug)]
 pub(super) struct OutputBudget {
-    left: usize,
+    remaining: usize,
 }
 
 impl Default for OutputBudget {
     fn default() -> Self {
-        Self { left: MAX_OUTPUTS }
+        Self { remaining: MAX_OUTPUTS }
     }
 }
 
 impl OutputBudget {
     /// Returns an output, cut to the size that is left for it.
     pub(super) fn bound(&mut self, output: &Value) -> Value {
-        let limit = MAX_OUTPUT.min(self.left).max(MAX_LATE_OUTPUT);
-        let mut left = limit;
-        let bounded = bound(output, MAX_PARSED_DEPTH, &mut left);
-        self.left = self.left.saturating_sub(limit - left);
+        let limit = MAX_OUTPUT.min(self.remaining).max(MAX_LATE_OUTPUT);
+        let mut remaining = limit;
+        let bounded = bound(output, MAX_PARSED_DEPTH, &mut remaining);
+        self.remaining = self.remaining.saturating_sub(limit - remaining);
         bounded
     }
 }
@@ -42,43 +42,44 @@ pub(super) fn bounded_text(text: String) -> String {
 }
 
 /// Copies a value as far as `left` bytes allow, and as deep as a reader of JSON can follow.
-fn bound(value: &Value, depth: usize, left: &mut usize) -> Value {
+fn bound(value: &Value, depth: usize, remaining: &mut usize) -> Value {
     match value {
         Value::Text(text) => {
-            let fitting = cut(text, *left);
-            *left = left.saturating_sub(json_length(&fitting) + 2);
+            let fitting = cut(text, *remaining);
+            *remaining = remaining.saturating_sub(json_length(&fitting) + 2);
             Value::Text(fitting.into_owned())
         }
         Value::List(_) | Value::Map(_) if depth == 0 => {
             let text = serde_json::to_string(value).unwrap_or_default();
-            bound(&Value::Text(text), depth, left)
+            bound(&Value::Text(text), depth, remaining)
         }
         Value::List(items) => {
-            let mut kept = Vec::new();
+            let mut bounded_items = Vec::new();
             for (index, item) in items.iter().enumerate() {
-                if *left == 0 {
-                    kept.push(Value::Text(format!("… {} more", items.len() - index)));
+                if *remaining == 0 {
+                    bounded_items.push(Value::Text(format!("… {} more", items.len() - index)));
                     break;
                 }
-                kept.push(bound(item, depth - 1, left));
-                *left = left.saturating_sub(1);
+                bounded_items.push(bound(item, depth - 1, remaining));
+                *remaining = remaining.saturating_sub(1);
             }
-            Value::List(kept)
+            Value::List(bounded_items)
         }
         Value::Map(entries) => {
-            let mut kept = Map::new();
+            let mut bounded_entries = Map::new();
             for (index, (key, item)) in entries.iter().enumerate() {
-                if *left == 0 {
-                    kept.insert("…".to_owned(), Value::Text(format!("{} more", entries.len() - index)));
+                if *remaining == 0 {
+                    bounded_entries
+                        .insert("…".to_owned(), Value::Text(format!("{} more", entries.len() - index)));
                     break;
                 }
-                *left = left.saturating_sub(json_length(key) + 4);
-                kept.insert(key.clone(), bound(item, depth - 1, left));
+                *remaining = remaining.saturating_sub(json_length(key) + 4);
+                bounded_entries.insert(key.clone(), bound(item, depth - 1, remaining));
             }
-            Value::Map(kept)
+            Value::Map(bounded_entries)
         }
         other => {
-            *left = left.saturating_sub(8);
+            *remaining = remaining.saturating_sub(8);
             other.clone()
         }
     }
@@ -92,8 +93,8 @@ fn cut(text: &str, limit: usize) -> Cow<'_, str> {
         length > limit
     });
     let Some((end, _)) = end else { return Cow::Borrowed(text) };
-    let kept = &text[..end];
-    Cow::Owned(format!("{kept}… ({} of {} bytes)", kept.len(), text.len()))
+    let prefix = &text[..end];
+    Cow::Owned(format!("{prefix}… ({} of {} bytes)", prefix.len(), text.len()))
 }
 
 /// Returns the length of a text in JSON, without quotes.

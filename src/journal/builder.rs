@@ -134,7 +134,7 @@ impl JournalBuilder {
     }
 
     /// Sets the sampled series.
-    pub fn sampled(&mut self, samples: Vec<Series>) {
+    pub fn add_samples(&mut self, samples: Vec<Series>) {
         self.extension().samples = samples;
     }
 
@@ -165,9 +165,9 @@ impl JournalBuilder {
             }
             RunEvent::HypothesisStarted { phase, .. } => {
                 self.looks.insert(*phase, HypothesisCheck::default());
-                Self::look_changed(*phase)
+                Self::check_changed(*phase)
             }
-            RunEvent::HypothesisFinished { phase, outcome, .. } => self.looked(*phase, *outcome),
+            RunEvent::HypothesisFinished { phase, outcome, .. } => self.record_check(*phase, *outcome),
             RunEvent::ActivityStarted(started) => self.started(started),
             RunEvent::TargetsRecorded { id, targets } => {
                 let Some(record) = self.record_of(*id) else { return JournalDelta::default() };
@@ -193,9 +193,9 @@ impl JournalBuilder {
             RunEvent::ActivityFinished(finished) => self.finished(finished),
             RunEvent::EffectObserved { id, effect, .. } => {
                 let Some(record) = self.action_record(*id) else { return JournalDelta::default() };
-                let mut written = EffectRecord::from(effect);
-                written.detail = bounded_text(written.detail);
-                record.effect = Some(written);
+                let mut effect_record = EffectRecord::from(effect);
+                effect_record.detail = bounded_text(effect_record.detail);
+                record.effect = Some(effect_record);
                 let at_once = !record.targets.is_empty();
                 JournalDelta { at_once, ..self.record_changed(*id) }
             }
@@ -219,7 +219,7 @@ impl JournalBuilder {
                 Self::extension_changed()
             }
             RunEvent::Interrupted { interrupt, .. } => {
-                self.interrupted(interrupt);
+                self.record_interrupt(interrupt);
                 JournalDelta::default()
             }
             RunEvent::RunFinished { status, deviated, at } => {
@@ -270,10 +270,10 @@ impl JournalBuilder {
     }
 
     /// Keeps the most urgent interrupt. Failing fast is not one: it ends the method, not the run.
-    fn interrupted(&mut self, interrupt: &Interrupt) {
-        let known = self.journal.unwritten.interrupt.as_ref();
+    fn record_interrupt(&mut self, interrupt: &Interrupt) {
+        let current = self.journal.unwritten.interrupt.as_ref();
         if interrupt.urgency == InterruptPriority::FailFast
-            || known.is_some_and(|known| known.urgency >= interrupt.urgency)
+            || current.is_some_and(|current| current.urgency >= interrupt.urgency)
         {
             return;
         }
@@ -337,11 +337,11 @@ impl JournalBuilder {
         JournalDelta { at_once: slot.action, ..self.entry_changed(finished.id) }
     }
 
-    fn looked(&mut self, phase: RunPhase, outcome: Option<HypothesisOutcome>) -> JournalDelta {
+    fn record_check(&mut self, phase: RunPhase, outcome: Option<HypothesisOutcome>) -> JournalDelta {
         let Some(mut state) = self.looks.remove(&phase) else { return JournalDelta::default() };
         let Some(outcome) = outcome else {
             // an interrupted check has no result
-            return Self::look_changed(phase);
+            return Self::check_changed(phase);
         };
         state.steady_state_met = Some(outcome == HypothesisOutcome::Met);
         let states = &mut self.journal.steady_states;
@@ -360,7 +360,7 @@ impl JournalBuilder {
                 };
             }
         }
-        let mut changes = Self::look_changed(phase);
+        let mut changes = Self::check_changed(phase);
         changes.parts.push(RegionChange { region: JournalRegion::Head, index: 0 });
         changes
     }
@@ -387,8 +387,8 @@ impl JournalBuilder {
     fn record_of(&mut self, id: ActivityId) -> Option<&mut ActionRecord> {
         let slot = *self.slots.get(&id)?;
         if slot.record.is_none() {
-            let at = self.pointer(slot);
-            let record = ActionRecord { at, phase: slot.phase.into(), ..ActionRecord::default() };
+            let pointer = self.pointer(slot);
+            let record = ActionRecord { at: pointer, phase: slot.phase.into(), ..ActionRecord::default() };
             let records = &mut self.extension().activities;
             records.push(record);
             let index = records.len() - 1;
@@ -426,7 +426,7 @@ impl JournalBuilder {
                 parts: vec![RegionChange { region: JournalRegion::Rollbacks, index }],
                 at_once: false,
             },
-            EntryLocation::Probe(phase, _) => Self::look_changed(phase),
+            EntryLocation::Probe(phase, _) => Self::check_changed(phase),
         };
         changes.parts.extend(self.record_changed(id).parts);
         changes
@@ -446,7 +446,7 @@ impl JournalBuilder {
     }
 
     /// A check during the method appears when it ends.
-    fn look_changed(phase: RunPhase) -> JournalDelta {
+    fn check_changed(phase: RunPhase) -> JournalDelta {
         let region = match phase {
             RunPhase::Before => JournalRegion::Before,
             RunPhase::After => JournalRegion::After,

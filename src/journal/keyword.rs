@@ -31,8 +31,8 @@ pub enum Keyword<T> {
 impl<T: Vocabulary> Keyword<T> {
     /// Reads a word.
     pub fn parse(word: &str) -> Self {
-        let known = T::ALL.iter().copied().find(|known| known.word() == word);
-        known.map_or_else(|| Self::Unknown(word.to_owned()), Self::Known)
+        let keyword = T::ALL.iter().copied().find(|keyword| keyword.word() == word);
+        keyword.map_or_else(|| Self::Unknown(word.to_owned()), Self::Known)
     }
 
     /// Returns the word, if this version knows it.
@@ -161,7 +161,7 @@ impl Vocabulary for HypothesisStrategy {
 mod tests {
     use super::*;
 
-    fn words_are_read_back<T: Vocabulary + fmt::Debug>() {
+    fn keywords_round_trip<T: Vocabulary + fmt::Debug>() {
         for known in T::ALL {
             assert_eq!(Keyword::parse(known.word()), Keyword::Known(*known));
         }
@@ -169,12 +169,12 @@ mod tests {
     }
 
     #[test]
-    fn every_vocabulary_reads_its_own_words() {
-        words_are_read_back::<EntryStatus>();
-        words_are_read_back::<RunStatus>();
-        words_are_read_back::<RunPhase>();
-        words_are_read_back::<EffectState>();
-        words_are_read_back::<RunVerdict>();
-        words_are_read_back::<HypothesisStrategy>();
+    fn every_keyword_round_trips() {
+        keywords_round_trip::<EntryStatus>();
+        keywords_round_trip::<RunStatus>();
+        keywords_round_trip::<RunPhase>();
+        keywords_round_trip::<EffectState>();
+        keywords_round_trip::<RunVerdict>();
+        keywords_round_trip::<HypothesisStrategy>();
     }
 }

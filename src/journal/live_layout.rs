@@ -84,7 +84,7 @@ impl Default for LiveLayout {
 
 impl LiveLayout {
     /// Marks changed entries.
-    pub fn touch(&mut self, changes: &[RegionChange]) {
+    pub fn mark_changed(&mut self, changes: &[RegionChange]) {
         for change in changes {
             let region = change.region as usize;
             for copy in &mut self.copies {
@@ -104,31 +104,31 @@ impl LiveLayout {
         }
         let mut parts = Vec::new();
         for region in REGIONS {
-            let at = region as usize;
+            let region_index = region as usize;
             let copy = &mut self.copies[index];
-            if !copy.dirty[at] {
+            if !copy.dirty[region_index] {
                 continue;
             }
-            let kept = copy.ends[at].last().copied().unwrap_or(0);
+            let kept_bytes = copy.ends[region_index].last().copied().unwrap_or(0);
             let mut bytes = Vec::new();
-            render(region, recorder, kept, &mut copy.ends[at], &mut bytes);
-            let end = kept + bytes.len();
-            let (offset, room) = self.places[at];
+            render(region, recorder, kept_bytes, &mut copy.ends[region_index], &mut bytes);
+            let end = kept_bytes + bytes.len();
+            let (offset, room) = self.places[region_index];
             if end > room {
                 self.layout += 1;
                 return FilePatch::Whole(self.lay_out(index, recorder));
             }
             // overwrite the rest of a longer rendering with spaces
-            bytes.resize(bytes.len() + copy.used[at].saturating_sub(end), b' ');
-            copy.used[at] = end;
-            copy.dirty[at] = false;
-            parts.push(((offset + kept) as u64, bytes));
+            bytes.resize(bytes.len() + copy.used[region_index].saturating_sub(end), b' ');
+            copy.used[region_index] = end;
+            copy.dirty[region_index] = false;
+            parts.push(((offset + kept_bytes) as u64, bytes));
         }
         if parts.is_empty() { FilePatch::Nothing } else { FilePatch::Parts(parts) }
     }
 
     /// Discards the state of a copy: the next patch rewrites it.
-    pub fn forget(&mut self, copy: usize) {
+    pub fn invalidate(&mut self, copy: usize) {
         self.copies[copy & 1].layout = 0;
     }
 
@@ -143,22 +143,23 @@ impl LiveLayout {
         let is_new_layout = self.copies[1 - index].layout != self.layout;
         let copy = &mut self.copies[index];
         for region in REGIONS {
-            let at = region as usize;
-            file.extend_from_slice(FRAME[at].as_bytes());
+            let region_index = region as usize;
+            file.extend_from_slice(FRAME[region_index].as_bytes());
             let start = file.len();
-            copy.ends[at].clear();
-            render(region, recorder, 0, &mut copy.ends[at], &mut file);
+            copy.ends[region_index].clear();
+            render(region, recorder, 0, &mut copy.ends[region_index], &mut file);
             let used = file.len() - start;
             // the other copy may have this layout already, and then its room is what counts
-            let room = if is_new_layout { (used * 2).max(512) } else { self.places[at].1.max(used) };
-            if !is_new_layout && room > self.places[at].1 {
+            let room =
+                if is_new_layout { (used * 2).max(512) } else { self.places[region_index].1.max(used) };
+            if !is_new_layout && room > self.places[region_index].1 {
                 self.layout += 1;
                 return self.lay_out(index, recorder);
             }
             file.resize(start + room, b' ');
-            self.places[at] = (start, room);
-            copy.used[at] = used;
-            copy.dirty[at] = false;
+            self.places[region_index] = (start, room);
+            copy.used[region_index] = used;
+            copy.dirty[region_index] = false;
         }
         file.extend_from_slice(FRAME[8].as_bytes());
         copy.layout = self.layout;
@@ -178,9 +179,9 @@ fn render(
 ) {
     let journal = recorder.journal();
     match region {
-        JournalRegion::Head => inside(&JournalHead::new(journal), ends, out),
+        JournalRegion::Head => render_fields(&JournalHead::new(journal), ends, out),
         JournalRegion::Extension => {
-            inside(&journal.extension.as_ref().map(ExtensionHead::new), ends, out);
+            render_fields(&journal.extension.as_ref().map(ExtensionHead::new), ends, out);
         }
         JournalRegion::Before => list(&[recorder.state_of(RunPhase::Before)], from, ends, out),
         JournalRegion::After => list(&[recorder.state_of(RunPhase::After)], from, ends, out),
@@ -203,7 +204,7 @@ fn list<T: Serialize>(items: &[T], from: usize, ends: &mut Vec<usize>, out: &mut
 }
 
 /// Renders the entries of one object without its braces.
-fn inside<T: Serialize>(object: &T, ends: &mut Vec<usize>, out: &mut Vec<u8>) {
+fn render_fields<T: Serialize>(object: &T, ends: &mut Vec<usize>, out: &mut Vec<u8>) {
     let mut text = Vec::new();
     append(object, &mut text);
     let entries = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();

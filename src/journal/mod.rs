@@ -35,7 +35,7 @@ pub use model::{
 };
 pub use read::{JournalError, Record};
 pub use region::{JournalRegion, RegionChange};
-pub use run_document::{OutputContext, RUN_SCHEMA, RunDocument, TOOLKIT_RUN_SCHEMA, answer};
+pub use run_document::{OutputContext, RUN_SCHEMA, RunDocument, TOOLKIT_RUN_SCHEMA, run_document};
 pub use run_verdict::RunVerdict;
 pub use untrusted::LimitError;
 pub use verdict::{Strictness, judge};

@@ -373,8 +373,8 @@ impl Journal {
         let unmet = self.method_tolerances().iter().find(|tolerance| !tolerance.met)?;
         let entry = self.entry(&unmet.at);
         let has_failed = entry.is_some_and(JournalEntry::failed);
-        let what = if has_failed { "could not be measured" } else { "was not within its tolerance" };
-        Some((entry.map_or(UNNAMED, JournalEntry::name), what))
+        let finding = if has_failed { "could not be measured" } else { "was not within its tolerance" };
+        Some((entry.map_or(UNNAMED, JournalEntry::name), finding))
     }
 
     /// Returns the record of the action whose entry is at the given pointer.

@@ -179,7 +179,7 @@ mod tests {
         assert_eq!((toolkit.title(), toolkit.content.deviated), ("t", true));
         assert_eq!(toolkit.content.run[0].error(), Some("no"));
         assert!(toolkit.content.extension.is_none() && toolkit.text.contains("unknown"));
-        let ours = read(
+        let journal = read(
             r#"{"experiment": {}, "status": "interrupted", "kubectl-chaos": {"schema": 1, "activities":
                 [{"at": "/run/0", "phase": "method", "targets": [], "effect": {"state": "confirmed"}}],
                 "samples": [{"probe": "p", "provider": "http", "period": 0.1, "deadline": 2, "route": null,
@@ -189,9 +189,9 @@ mod tests {
                 "saturated"]], "raw_dropped": 17}]}}"#,
         )
         .unwrap();
-        assert!(ours.action("/run/0").unwrap().is_confirmed());
-        let series = &ours.content.samples()[0];
-        assert_eq!(series.seen(crate::series::SamplePhase::Fault).unwrap().total(), 19);
+        assert!(journal.action("/run/0").unwrap().is_confirmed());
+        let series = &journal.content.samples()[0];
+        assert_eq!(series.phase_stats(crate::series::SamplePhase::Fault).unwrap().total(), 19);
     }
 
     #[test]
@@ -207,8 +207,8 @@ mod tests {
             );
             let output = read(&text).unwrap().content.run[0].output.clone();
             assert_eq!(output, Value::List(vec![Value::Float(expected), Value::Int(1)]), "{number}");
-            let written = read(&text).unwrap().content.to_json();
-            assert_eq!(read(&written).unwrap().content.run[0].output, output, "{number}");
+            let written_json = read(&text).unwrap().content.to_json();
+            assert_eq!(read(&written_json).unwrap().content.run[0].output, output, "{number}");
         }
         let text = r#"{"experiment": {"x": [1e400]}, "status": "completed", "duration": 1.5, "deviated": true,
             "run": [{"output": NaN, "duration": 2, "exception": ["a"]}], "kubectl-chaos": {"schema": 1,

@@ -93,15 +93,16 @@ fn check() -> impl Strategy<Value = HypothesisCheck> {
 }
 
 fn action() -> impl Strategy<Value = ActionRecord> {
-    let at = select(&["/run/0", "/run/1", "/rollbacks/0", "/steady_states/after/probes/0", "/x"][..]);
+    let pointer = select(&["/run/0", "/run/1", "/rollbacks/0", "/steady_states/after/probes/0", "/x"][..]);
     let target = (text(), option::of(text()), text(), text(), option::of(any::<bool>()))
         .prop_map(|(kind, namespace, name, uid, done)| TargetRecord { kind, namespace, name, uid, done });
     let state = prop_oneof![6 => Just(EffectState::Confirmed.into()), 1 => keyword()];
     let effect = (state, option::of(text()), option::of(text()), text()).prop_map(
         |(state, asked_at, effective_at, detail)| EffectRecord { state, asked_at, effective_at, detail },
     );
-    (at, keyword(), vec(target, 0..3), option::weighted(0.8, effect))
-        .prop_map(|(at, phase, targets, effect)| ActionRecord { at: at.to_owned(), phase, targets, effect })
+    (pointer, keyword(), vec(target, 0..3), option::weighted(0.8, effect)).prop_map(
+        |(pointer, phase, targets, effect)| ActionRecord { at: pointer.to_owned(), phase, targets, effect },
+    )
 }
 
 fn series() -> impl Strategy<Value = Series> {
@@ -276,12 +277,12 @@ proptest! {
         let extension = journal.extension.as_mut().unwrap();
         extension.verdict = Some(verdict.into());
         extension.reason = Some(reason);
-        let read = Record::read("journal", journal.to_json()).unwrap().content;
-        prop_assert_eq!(judge(&read, strictness).0, verdict);
+        let actual = Record::read("journal", journal.to_json()).unwrap().content;
+        prop_assert_eq!(judge(&actual, strictness).0, verdict);
         // what is not written is inferred or lost
-        journal.unwritten = read.unwritten.clone();
-        prop_assert_eq!(&read, &journal);
-        prop_assert_eq!(read.to_json(), journal.to_json());
+        journal.unwritten = actual.unwritten.clone();
+        prop_assert_eq!(&actual, &journal);
+        prop_assert_eq!(actual.to_json(), journal.to_json());
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub struct OutputContext {
 pub type RunDocument = Value;
 
 /// Builds the document of a finished run.
-pub fn answer(journal: &Journal, place: &OutputContext) -> RunDocument {
+pub fn run_document(journal: &Journal, context: &OutputContext) -> RunDocument {
     let outcome = outcome(journal);
     let warnings = warnings(journal);
     let weakened = warnings.iter().any(|(code, _)| {
@@ -49,15 +49,15 @@ pub fn answer(journal: &Journal, place: &OutputContext) -> RunDocument {
     let entry = |key: &str| experiment.get(key).cloned().unwrap_or_default();
     let declared = experiment.get("rollbacks").and_then(Value::as_list).map_or(0, <[_]>::len);
     let mut document = map([
-        ("schema", if place.agent { TOOLKIT_RUN_SCHEMA } else { RUN_SCHEMA }.into()),
+        ("schema", if context.agent { TOOLKIT_RUN_SCHEMA } else { RUN_SCHEMA }.into()),
         ("command", "run".into()),
         ("outcome", outcome.into()),
         ("conclusive", (matches!(outcome, "passed" | "deviated") && !weakened).into()),
         ("verdict", sentence(outcome, journal).into()),
-        ("exit_code", Value::Int(place.exit_code.into())),
-        ("source", place.source.as_str().into()),
-        ("journal_path", place.journal_path.as_str().into()),
-        ("events_path", optional(place.events_path.as_deref())),
+        ("exit_code", Value::Int(context.exit_code.into())),
+        ("source", context.source.as_str().into()),
+        ("journal_path", context.journal_path.as_str().into()),
+        ("events_path", optional(context.events_path.as_deref())),
         ("experiment", Value::Map(map([("title", entry("title")), ("dry", entry("dry"))]))),
         (
             "journal",
@@ -90,7 +90,7 @@ pub fn answer(journal: &Journal, place: &OutputContext) -> RunDocument {
         ("warnings", Value::List(warnings.into_iter().map(warning).collect())),
         ("error", Value::Null),
     ]);
-    if !place.agent {
+    if !context.agent {
         document.insert(EXTENSION_KEY.to_owned(), extension(journal));
     }
     Value::Map(document)
@@ -150,13 +150,13 @@ fn sentence(outcome: &str, journal: &Journal) -> String {
     let states = &journal.steady_states;
     match outcome {
         "passed" => {
-            let looked = [
+            let phases = [
                 ("before", states.before.is_some()),
                 ("during", !states.during.is_empty()),
                 ("after", states.after.is_some()),
             ];
             let phases: Vec<_> =
-                looked.iter().filter(|(_, looked)| *looked).map(|(phase, _)| *phase).collect();
+                phases.iter().filter(|(_, phases)| *phases).map(|(phase, _)| *phase).collect();
             if phases.is_empty() {
                 "The run came to its end; there was no steady state to judge.".to_owned()
             } else {
@@ -191,42 +191,42 @@ fn join(phases: &[&str]) -> String {
 
 /// Returns what weakens the outcome: stable codes with a sentence each.
 fn warnings(journal: &Journal) -> Vec<(&'static str, String)> {
-    let mut found = Vec::new();
+    let mut warnings = Vec::new();
     let names = |entries: &[JournalEntry]| {
         let failed = entries.iter().filter(|entry| entry.failed());
         failed.map(|entry| name(entry).python_text().into_owned()).collect::<Vec<_>>().join(", ")
     };
     if let Some(dry) = journal.experiment.get("dry").and_then(Value::as_text) {
-        found.push(("dry-run", format!("The run was dry ({dry}): not everything was carried out.")));
+        warnings.push(("dry-run", format!("The run was dry ({dry}): not everything was carried out.")));
     }
     let probes =
         journal.experiment.get("steady-state-hypothesis").and_then(|hypothesis| hypothesis.get("probes"));
     if !probes.is_some_and(Value::is_truthy) {
-        found.push((
+        warnings.push((
             "no-steady-state-hypothesis",
             "There are no probes of a steady state: nothing was judged.".to_owned(),
         ));
     }
     let failed = names(&journal.run);
     if !failed.is_empty() {
-        found.push(("method-activity-failed", format!("Activities of the method failed: {failed}.")));
+        warnings.push(("method-activity-failed", format!("Activities of the method failed: {failed}.")));
     }
     let unconfirmed = journal.actions().iter().filter(|action| action.is_unconfirmed());
     let unconfirmed: Vec<_> = unconfirmed.map(|action| journal.action_name(action)).collect();
     if !unconfirmed.is_empty() {
         let names = unconfirmed.join(", ");
-        found.push(("action-not-confirmed", format!("The effect of actions was not observed: {names}.")));
+        warnings.push(("action-not-confirmed", format!("The effect of actions was not observed: {names}.")));
     }
     let declared = journal.experiment.get("rollbacks").and_then(Value::as_list).map_or(0, <[_]>::len);
     let played = journal.rollbacks.len();
     if played < declared {
-        found.push(("rollbacks-not-played", format!("{played} of {declared} rollbacks were played.")));
+        warnings.push(("rollbacks-not-played", format!("{played} of {declared} rollbacks were played.")));
     }
     let failed = names(&journal.rollbacks);
     if !failed.is_empty() {
-        found.push(("rollback-failed", format!("Rollbacks failed: {failed}.")));
+        warnings.push(("rollback-failed", format!("Rollbacks failed: {failed}.")));
     }
-    found
+    warnings
 }
 
 fn warning((code, message): (&str, String)) -> Value {

@@ -68,11 +68,11 @@ pub fn judge(journal: &Journal, strictness: Strictness) -> (RunVerdict, String) 
 
 /// Tells a signal from other interruptions. Journals leave out SIGUSR1 and SIGUSR2, as the Chaos Toolkit does.
 fn interruption(journal: &Journal) -> (RunVerdict, String) {
-    let written = journal.interruption.as_ref();
-    let is_signal = written.is_none_or(|interruption| interruption.kind == "signal");
+    let interruption = journal.interruption.as_ref();
+    let is_signal = interruption.is_none_or(|interruption| interruption.kind == "signal");
     let verdict = if is_signal { RunVerdict::Interrupted } else { RunVerdict::Stopped };
-    let known = journal.unwritten.interrupt.as_ref().map(|interrupt| &interrupt.reason);
-    let reason = known.or_else(|| written.map(|interruption| &interruption.reason));
+    let raised = journal.unwritten.interrupt.as_ref().map(|interrupt| &interrupt.reason);
+    let reason = raised.or_else(|| interruption.map(|interruption| &interruption.reason));
     let reason = reason.filter(|reason| !reason.is_empty()).cloned();
     (verdict, reason.unwrap_or_else(|| "the run was interrupted".to_owned()))
 }
@@ -113,8 +113,8 @@ fn incomplete_checks(journal: &Journal, strictness: Strictness) -> Option<&'stat
 /// Names the probe that decided a check: `probe 'p' was not within its tolerance`.
 fn deciding_probe(check: &HypothesisCheck) -> String {
     let Some(probe) = check.probes.last() else { return "the hypothesis was not met".to_owned() };
-    let what = if probe.succeeded() { "was not within its tolerance" } else { "could not be measured" };
-    format!("probe '{}' {what}", probe.name())
+    let finding = if probe.succeeded() { "was not within its tolerance" } else { "could not be measured" };
+    format!("probe '{}' {finding}", probe.name())
 }
 
 /// Returns why rollbacks that began are incomplete. Whether they begin is the choice of the strategy.
@@ -174,12 +174,12 @@ fn unconfirmed_action(journal: &Journal, strictness: Strictness) -> Option<Strin
 fn missing_effect(journal: &Journal, action: &ActionRecord) -> Option<String> {
     let effect = action.effect.as_ref().filter(|effect| !effect.state.is(EffectState::Confirmed))?;
     let name = journal.action_name(action);
-    let what = match effect.state.known() {
+    let failure = match effect.state.known() {
         Some(EffectState::Mismatch) => format!("action '{name}' did not take effect"),
         _ => format!("the effect of action '{name}' was not observed"),
     };
     let detail = if effect.detail.is_empty() { String::new() } else { format!(": {}", effect.detail) };
-    Some(format!("{what}{detail}"))
+    Some(format!("{failure}{detail}"))
 }
 
 #[cfg(test)]

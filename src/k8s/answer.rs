@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missing_kind_is_told_from_missing_object() {
+    fn missing_kind_differs_from_missing_object() {
         let page = "404 page not found\n";
         let mesh = "Chaos Mesh is not installed in the cluster: the API server has no networkchaos in \
                     chaos-mesh.org/v1alpha1";

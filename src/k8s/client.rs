@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -13,11 +14,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::answer::{describe_answer, explain_missing};
-use super::error::{ApiError, Cause, Endpoint, Error};
+use super::error::{ApiError, Cause, Endpoint, Error, body_error, describe_client_error};
 use super::login::Login;
 use super::resource::{NAMESPACES, Resource};
 use super::secrets::ConnectionSecrets;
 use super::transport::ApiTransport;
+use crate::http_client::BoxError;
 
 /// Page size of lists.
 const PAGE: usize = 500;
@@ -49,7 +51,7 @@ pub struct ClusterClient {
     /// The default namespace.
     pub namespace: String,
     /// Whether this program runs in a Pod of the cluster.
-    pub inside: bool,
+    pub in_cluster: bool,
     timeout: Option<Duration>,
     withholds_credentials: bool,
 }
@@ -60,7 +62,7 @@ pub(super) struct ConnectionInfo {
     pub(super) source: String,
     pub(super) context: Option<String>,
     pub(super) namespace: String,
-    pub(super) inside: bool,
+    pub(super) in_cluster: bool,
     /// Whether there are credentials that are not sent.
     pub(super) withholds_credentials: bool,
 }
@@ -231,12 +233,12 @@ impl ApiRequest {
     /// Rejects empty or path-like names: they would address the whole collection.
     fn check_name(&self) -> Result<(), Error> {
         let changes = self.method != Method::GET;
-        let wrong = match self.name.as_deref() {
+        let is_invalid = match self.name.as_deref() {
             None => changes && self.method != Method::POST,
             Some("") => true,
             Some(name) => changes && (matches!(name, "." | "..") || name.contains(['/', '%'])),
         };
-        if !wrong {
+        if !is_invalid {
             return Ok(());
         }
         Err(Error::InvalidName {
@@ -250,8 +252,8 @@ impl ApiRequest {
         self.check_name()?;
         let mut request = Request::builder().method(self.method.clone()).uri(self.uri());
         if self.metadata_only {
-            let what = if self.name.is_some() { METADATA_OF_ONE } else { METADATA_ONLY };
-            request = request.header(ACCEPT, what);
+            let accepted = if self.name.is_some() { METADATA_OF_ONE } else { METADATA_ONLY };
+            request = request.header(ACCEPT, accepted);
         }
         let body = match &self.body {
             None => Vec::new(),
@@ -289,7 +291,7 @@ impl ClusterClient {
         found: ConnectionInfo,
         timeout: Option<Duration>,
     ) -> Self {
-        let ConnectionInfo { address, source, context, namespace, inside, withholds_credentials } = found;
+        let ConnectionInfo { address, source, context, namespace, in_cluster, withholds_credentials } = found;
         let client = kube::Client::new(transport, namespace.clone());
         let without_slices = AtomicBool::new(false);
         Self {
@@ -301,7 +303,7 @@ impl ClusterClient {
             source,
             context,
             namespace,
-            inside,
+            in_cluster,
             timeout,
             withholds_credentials,
         }
@@ -332,12 +334,15 @@ impl ClusterClient {
     /// Sends a request unchanged to a path of the API server, and returns the unread answer.
     ///
     /// Only the head of the answer has a deadline.
-    pub async fn pass(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, Error> {
-        let sent = async {
-            let sent = self.client.send(request.map(Body::from)).await;
-            sent.map_err(|error| self.transport_error(error))
+    pub async fn forward(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<impl hyper::body::Body<Data = Bytes, Error = BoxError> + use<>>, Error> {
+        let response = async {
+            let response = self.client.send(request.map(Body::from)).await;
+            response.map_err(|error| self.transport_error(error))
         };
-        self.in_time(sent).await
+        Ok(self.in_time(response).await?.map(|body| body.map_err(body_error)))
     }
 
     /// Sends a request, and returns the body of the answer.
@@ -376,10 +381,10 @@ impl ClusterClient {
             if status.is_success() {
                 return Ok(body.to_vec());
             }
-            let busy = status == StatusCode::TOO_MANY_REQUESTS
+            let is_overloaded = status == StatusCode::TOO_MANY_REQUESTS
                 || status == StatusCode::SERVICE_UNAVAILABLE && call.method == Method::GET;
             match wait {
-                Some(wait) if busy && call.repeatable && tries < TRIES => {
+                Some(wait) if is_overloaded && call.repeatable && tries < TRIES => {
                     tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
                 }
                 _ => return Err(self.refused(call, status, &body)),
@@ -489,8 +494,8 @@ impl ClusterClient {
                     let is_timeout = event["object"]["code"] == StatusCode::GATEWAY_TIMEOUT.as_u16();
                     return Ok(if is_timeout { WatchEnd::CacheBehind } else { WatchEnd::Ended });
                 }
-                if let Some(found) = judge(&event["object"]) {
-                    return Ok(WatchEnd::Found(found));
+                if let Some(value) = judge(&event["object"]) {
+                    return Ok(WatchEnd::Found(value));
                 }
             }
         }
@@ -508,7 +513,7 @@ impl ClusterClient {
         let resource = Resource { plural: subresource.into(), ..super::resource::PODS };
         let message = match &error {
             kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
-            other => other.to_string(),
+            other => describe_client_error(other),
         };
         let body = self.secrets.mask(&format!("Handshake status {code}: {message}"));
         refused_as("create", resource, Some(namespace), code, body.as_bytes())
@@ -527,7 +532,8 @@ impl ClusterClient {
             },
             other => other,
         };
-        Error::Broken { endpoint: self.endpoint(), source: Cause::new(&error, &self.secrets) }
+        let cause = describe_client_error(&error);
+        Error::Broken { endpoint: self.endpoint(), source: Cause::from_text(&cause, &self.secrets) }
     }
 
     fn refused(&self, call: &ApiRequest, status: StatusCode, body: &[u8]) -> Error {

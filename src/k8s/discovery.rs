@@ -41,8 +41,8 @@ impl DiscoveredKinds {
             let list = list(cluster, group, version).await?;
             self.lists.insert(key.clone(), list);
         }
-        let found = self.lists[&key].iter().find(|candidate| candidate.resource.kind == kind);
-        found
+        let kind_found = self.lists[&key].iter().find(|candidate| candidate.resource.kind == kind);
+        kind_found
             .cloned()
             .ok_or_else(|| Error::UnknownKind { kind: kind.to_owned(), api_version: api_version.to_owned() })
     }
@@ -50,13 +50,13 @@ impl DiscoveredKinds {
 
 /// Lists the kinds of one version of a group.
 async fn list(cluster: &ClusterClient, group: &str, version: &str) -> Result<Vec<DiscoveredKind>, Error> {
-    let place = Resource {
+    let group_version = Resource {
         group: group.to_owned().into(),
         version: version.to_owned().into(),
         plural: "".into(),
         kind: "".into(),
     };
-    let list = cluster.json(&ApiRequest::new(Method::GET, "get", &place, None)).await?;
+    let list = cluster.json(&ApiRequest::new(Method::GET, "get", &group_version, None)).await?;
     let parse = |entry: &Json| {
         let (name, kind) = (entry["name"].as_str()?, entry["kind"].as_str()?);
         let verbs = entry["verbs"].as_array();
@@ -65,7 +65,7 @@ async fn list(cluster: &ClusterClient, group: &str, version: &str) -> Result<Vec
             resource: Resource {
                 plural: name.to_owned().into(),
                 kind: kind.to_owned().into(),
-                ..place.clone()
+                ..group_version.clone()
             },
             namespaced: entry["namespaced"] == true,
             deletable: may("list") && may("delete"),
@@ -78,7 +78,7 @@ async fn list(cluster: &ClusterClient, group: &str, version: &str) -> Result<Vec
 pub async fn list_deletable_kinds(cluster: &ClusterClient) -> Result<Vec<DiscoveredKind>, Error> {
     let groups = ApiRequest { path: Some("/apis"), ..ApiRequest::new(Method::GET, "get", &NAMESPACES, None) };
     let groups = cluster.json(&groups).await?;
-    let mut found = list(cluster, "", "v1").await?;
+    let mut kinds = list(cluster, "", "v1").await?;
     for group in groups["groups"].as_array().into_iter().flatten() {
         let text = |value: &Json| value.as_str().map(str::to_owned);
         let (Some(name), Some(version)) = (text(&group["name"]), text(&group["preferredVersion"]["version"]))
@@ -86,14 +86,14 @@ pub async fn list_deletable_kinds(cluster: &ClusterClient) -> Result<Vec<Discove
             continue;
         };
         match list(cluster, &name, &version).await {
-            Ok(kinds) => found.extend(kinds),
+            Ok(listed) => kinds.extend(listed),
             // the aggregated API server of the group is unavailable
             Err(failure) if failure.status().is_some() => {}
             Err(failure) => return Err(failure),
         }
     }
-    found.retain(|kind| kind.deletable);
-    Ok(found)
+    kinds.retain(|kind| kind.deletable);
+    Ok(kinds)
 }
 
 /// Lists the names of all namespaces.
@@ -111,7 +111,7 @@ pub async fn get_object(
     let text = |key: &str| object["metadata"][key].as_str();
     let namespace = text("namespace").filter(|_| kind.namespaced);
     match cluster.json(&ApiRequest::get(&kind.resource, namespace, text("name").unwrap_or_default())).await {
-        Ok(found) => Ok(Some(found)),
+        Ok(object) => Ok(Some(object)),
         Err(failure) if failure.status() == Some(404) => Ok(None),
         Err(failure) => Err(failure),
     }

@@ -4,6 +4,7 @@ mod config;
 mod connect;
 mod connect_failure;
 mod dial;
+mod kube_client;
 mod login;
 mod service;
 mod settings;
@@ -26,6 +27,7 @@ pub use config::{ConfigError, KubeconfigError, Place, RefusedContext};
 pub(super) use connect::ConnectError;
 pub use connect_failure::{ConnectFailure, ProxyFailure};
 pub use dial::{DialError, DialErrorKind};
+pub(super) use kube_client::{body_error, describe_client_error};
 pub use login::LoginError;
 pub use service::ServiceError;
 pub use settings::SettingsProblem;
@@ -119,6 +121,11 @@ pub struct Cause(String);
 impl Cause {
     pub(super) fn new(error: &(dyn StdError + 'static), secrets: &ConnectionSecrets) -> Self {
         Self(secrets.mask(&describe(error)))
+    }
+
+    /// Masks a text that [`describe`] made.
+    pub(super) fn from_text(text: &str, secrets: &ConnectionSecrets) -> Self {
+        Self(secrets.mask(text))
     }
 
     #[cfg(test)]

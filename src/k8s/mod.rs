@@ -30,8 +30,8 @@ mod warnings;
 
 pub use client::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat};
 pub use connection::{
-    ConnectionFlags, ContextAllowlist, IgnoredSecrets, KubeconfigNames, KubeconfigSource, connect,
-    ignored_secrets, kubeconfigs, permitted,
+    ConnectionFlags, ContextAllowlist, IgnoredSecrets, KubeconfigNames, KubeconfigSource, check_allowlist,
+    connect, ignored_secrets, kubeconfigs,
 };
 pub use discovery::{DiscoveredKind, DiscoveredKinds, get_object, list_deletable_kinds, list_namespaces};
 pub use error::{

@@ -109,12 +109,12 @@ pub struct MutationPlan {
 
 impl MutationPlan {
     /// Creates a plan of one operation.
-    pub fn one(operation: PlannedMutation, answer: MutationResponse) -> Self {
-        Self::of(vec![operation], answer)
+    pub fn single(operation: PlannedMutation, answer: MutationResponse) -> Self {
+        Self::new(vec![operation], answer)
     }
 
     /// Creates a plan of several operations.
-    pub fn of(operations: Vec<PlannedMutation>, answer: MutationResponse) -> Self {
+    pub fn new(operations: Vec<PlannedMutation>, answer: MutationResponse) -> Self {
         Self { operations, answer, remarks: Vec::new(), warnings: Vec::new(), selected_by: String::new() }
     }
 
@@ -125,7 +125,7 @@ impl MutationPlan {
     }
 
     /// Returns why the plan has no effect, if that is known before it is applied.
-    pub fn known_mismatch(&self) -> Option<String> {
+    pub fn predicted_mismatch(&self) -> Option<String> {
         if self.operations.is_empty() {
             let by =
                 if self.selected_by.is_empty() { String::new() } else { format!(" {}", self.selected_by) };
@@ -201,16 +201,18 @@ impl MutationPlan {
 
     /// Waits until every operation has taken effect. The engine sets the deadline.
     pub async fn confirm(self, cluster: Arc<ClusterClient>) -> (EffectState, String) {
-        if let Some(reason) = self.known_mismatch() {
+        if let Some(reason) = self.predicted_mismatch() {
             return (EffectState::Mismatch, reason);
         }
         let count = self.operations.len();
         loop {
-            match self.unseen(&cluster).await {
+            match self.find_unobserved(&cluster).await {
                 Ok(None) => {
-                    let what = if count == 1 { "1 target".to_owned() } else { format!("{count} targets") };
-                    let parts: Vec<&str> =
-                        [what.as_str()].into_iter().chain(self.remarks.iter().map(String::as_str)).collect();
+                    let targets = if count == 1 { "1 target".to_owned() } else { format!("{count} targets") };
+                    let parts: Vec<&str> = [targets.as_str()]
+                        .into_iter()
+                        .chain(self.remarks.iter().map(String::as_str))
+                        .collect();
                     return (EffectState::Confirmed, format!("seen on {}", parts.join("; ")));
                 }
                 // without the read permission the effect stays unknown
@@ -225,14 +227,14 @@ impl MutationPlan {
     }
 
     /// Returns the first operation without an observed effect.
-    async fn unseen(&self, cluster: &ClusterClient) -> Result<Option<&PlannedMutation>, Error> {
+    async fn find_unobserved(&self, cluster: &ClusterClient) -> Result<Option<&PlannedMutation>, Error> {
         let (gone, other): (Vec<_>, Vec<_>) =
             self.operations.iter().partition(|operation| operation.expect == ExpectedState::Gone);
-        if let Some(operation) = still_there(cluster, &gone).await? {
+        if let Some(operation) = still_exists(cluster, &gone).await? {
             return Ok(Some(operation));
         }
         for operation in other {
-            if !operation.is_seen(cluster).await? {
+            if !operation.is_observed(cluster).await? {
                 return Ok(Some(operation));
             }
         }
@@ -331,71 +333,71 @@ impl PlannedMutation {
         Err(Error::Rejected { context: context.clone(), with_body, answer })
     }
 
-    async fn is_seen(&self, cluster: &ClusterClient) -> Result<bool, Error> {
-        let wanted = match &self.expect {
+    async fn is_observed(&self, cluster: &ClusterClient) -> Result<bool, Error> {
+        let expected = match &self.expect {
             ExpectedState::Accepted => return Ok(true),
             ExpectedState::Gone
             | ExpectedState::Exists
             | ExpectedState::Injected
             | ExpectedState::Nothing(_) => &Vec::new(),
-            ExpectedState::Holds(wanted) => wanted,
+            ExpectedState::Holds(expected) => expected,
         };
         let call = ApiRequest::get(&self.call.resource, self.target.namespace.as_deref(), &self.target.name);
-        let found = match cluster.json(&call).await {
-            Ok(found) => found,
+        let object = match cluster.json(&call).await {
+            Ok(object) => object,
             Err(failure) if failure.status() == Some(404) => return Ok(false),
             Err(failure) => return Err(failure),
         };
         if self.expect == ExpectedState::Injected {
-            return Ok(is_injected(&found));
+            return Ok(is_injected(&object));
         }
         let nothing = |value: &Json| value.is_null() || *value == 0 || *value == false;
-        let met = |(pointer, value): &(&str, Json)| match found.pointer(pointer) {
+        let met = |(pointer, value): &(&str, Json)| match object.pointer(pointer) {
             None => nothing(value),
-            Some(found) => found == value || nothing(found) && nothing(value),
+            Some(actual) => actual == value || nothing(actual) && nothing(value),
         };
-        Ok(wanted.iter().all(met))
+        Ok(expected.iter().all(met))
     }
 }
 
 /// Whether Chaos Mesh has selected targets, and injected the fault into all of them.
 fn is_injected(fault: &Json) -> bool {
     let conditions = fault.pointer("/status/conditions").and_then(Json::as_array);
-    let holds = |kind: &str| {
+    let is_true = |kind: &str| {
         let mut conditions = conditions.into_iter().flatten();
         conditions.any(|condition| condition["type"] == kind && condition["status"] == "True")
     };
-    holds("Selected") && holds("AllInjected")
+    is_true("Selected") && is_true("AllInjected")
 }
 
 /// Returns the first object that is neither deleted nor terminating.
 ///
 /// A terminating Pod counts as existing while it is an endpoint of a Service.
-async fn still_there<'a>(
+async fn still_exists<'a>(
     cluster: &ClusterClient,
     operations: &[&'a PlannedMutation],
 ) -> Result<Option<&'a PlannedMutation>, Error> {
-    let mut places: Vec<(Resource, Option<String>)> = Vec::new();
+    let mut locations: Vec<(Resource, Option<String>)> = Vec::new();
     for operation in operations {
-        let place = (operation.call.resource.clone(), operation.target.namespace.clone());
-        if !places.contains(&place) {
-            places.push(place);
+        let location = (operation.call.resource.clone(), operation.target.namespace.clone());
+        if !locations.contains(&location) {
+            locations.push(location);
         }
     }
-    for (resource, namespace) in places {
-        let here = || {
+    for (resource, namespace) in locations {
+        let in_location = || {
             operations.iter().copied().filter(|operation| {
                 operation.call.resource == resource && operation.target.namespace == namespace
             })
         };
-        let selection = match here().collect::<Vec<_>>().as_slice() {
+        let selection = match in_location().collect::<Vec<_>>().as_slice() {
             [one] => ObjectSelector::name(&one.target.name),
             _ => ObjectSelector::default(),
         };
         let objects: Vec<PartialObject> =
             cluster.list(&resource, namespace.as_deref(), &selection, true).await?;
         let mut leaving = HashSet::new();
-        for operation in here() {
+        for operation in in_location() {
             match objects.iter().find(|object| object.metadata.uid == operation.target.uid) {
                 None => {}
                 Some(object) if object.metadata.deletion_timestamp.is_some() => {
@@ -406,7 +408,7 @@ async fn still_there<'a>(
         }
         if resource == PODS && !leaving.is_empty() {
             let served = serving_pods(cluster, namespace.as_deref()).await?;
-            if let Some(operation) = here().find(|operation| {
+            if let Some(operation) = in_location().find(|operation| {
                 leaving.contains(operation.target.uid.as_str()) && served.contains(&operation.target.uid)
             }) {
                 return Ok(Some(operation));

@@ -31,10 +31,10 @@ pub struct Permission {
 impl Permission {
     /// Parses `verb resource[.group]`, followed by ` *` if it is cluster-scoped.
     pub fn parse(need: &str, namespace: &str) -> Self {
-        let mut words = need.split(' ');
-        let verb = words.next().unwrap_or_default().to_owned();
-        let (resource, group) = split(words.next().unwrap_or_default());
-        let namespace = words.next().is_none().then(|| namespace.to_owned());
+        let mut parts = need.split(' ');
+        let verb = parts.next().unwrap_or_default().to_owned();
+        let (resource, group) = split(parts.next().unwrap_or_default());
+        let namespace = parts.next().is_none().then(|| namespace.to_owned());
         Self { namespace, group, resource, verb }
     }
 }
@@ -66,16 +66,16 @@ impl fmt::Display for Permission {
 /// Asks the server whether the user has a permission; with the server's reason, if it has one.
 pub async fn is_granted(
     cluster: &ClusterClient,
-    right: &Permission,
+    permission: &Permission,
 ) -> Result<(bool, Option<String>), Error> {
-    let (plural, subresource) = right.resource.split_once('/').unwrap_or((&right.resource, ""));
+    let (plural, subresource) = permission.resource.split_once('/').unwrap_or((&permission.resource, ""));
     let body = json!({
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": {
-            "namespace": right.namespace,
-            "verb": right.verb,
-            "group": right.group,
+            "namespace": permission.namespace,
+            "verb": permission.verb,
+            "group": permission.group,
             "resource": plural,
             "subresource": subresource,
         }},
@@ -87,31 +87,31 @@ pub async fn is_granted(
 }
 
 /// Returns the user name, which servers report since Kubernetes 1.28.
-pub async fn who(cluster: &ClusterClient) -> Option<String> {
+pub async fn current_user(cluster: &ClusterClient) -> Option<String> {
     let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
     let answer = cluster.json(&ApiRequest::create(&SELF_REVIEWS, None, body)).await.ok()?;
     Some(answer.pointer("/status/userInfo/username")?.as_str()?.to_owned())
 }
 
 /// Creates roles that grant exactly these permissions, bound to the user if known.
-pub fn roles(rights: &BTreeSet<Permission>, user: Option<&str>) -> Vec<Json> {
-    let mut places: BTreeMap<Option<&str>, Vec<&Permission>> = BTreeMap::new();
-    for right in rights {
-        places.entry(right.namespace.as_deref()).or_default().push(right);
+pub fn roles(permissions: &BTreeSet<Permission>, user: Option<&str>) -> Vec<Json> {
+    let mut namespaces: BTreeMap<Option<&str>, Vec<&Permission>> = BTreeMap::new();
+    for permission in permissions {
+        namespaces.entry(permission.namespace.as_deref()).or_default().push(permission);
     }
-    let mut found = Vec::new();
-    for (namespace, rights) in places {
+    let mut documents = Vec::new();
+    for (namespace, permissions) in namespaces {
         let kind = if namespace.is_some() { "Role" } else { "ClusterRole" };
         let mut metadata = json!({"name": NAME});
         if let Some(namespace) = namespace {
             metadata["namespace"] = namespace.into();
         }
         let version = format!("{RBAC}/v1");
-        found.push(
-            json!({"apiVersion": version, "kind": kind, "metadata": metadata, "rules": rules(&rights)}),
+        documents.push(
+            json!({"apiVersion": version, "kind": kind, "metadata": metadata, "rules": rules(&permissions)}),
         );
         if let Some(user) = user {
-            found.push(json!({
+            documents.push(json!({
                 "apiVersion": version,
                 "kind": format!("{kind}Binding"),
                 "metadata": metadata,
@@ -120,14 +120,14 @@ pub fn roles(rights: &BTreeSet<Permission>, user: Option<&str>) -> Vec<Json> {
             }));
         }
     }
-    found
+    documents
 }
 
 /// Creates the rules of a role: resources of one group with the same verbs share a rule.
-fn rules(rights: &[&Permission]) -> Vec<Json> {
+fn rules(permissions: &[&Permission]) -> Vec<Json> {
     let mut verbs: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
-    for right in rights {
-        verbs.entry((&right.group, &right.resource)).or_default().insert(&right.verb);
+    for permission in permissions {
+        verbs.entry((&permission.group, &permission.resource)).or_default().insert(&permission.verb);
     }
     let mut rules: BTreeMap<(&str, BTreeSet<&str>), Vec<&str>> = BTreeMap::new();
     for ((group, resource), verbs) in verbs {
@@ -155,22 +155,25 @@ mod tests {
     fn roles_grant_exactly_the_needed_permissions() {
         let needs =
             ["list pods", "delete pods", "patch deployments.apps", "get deployments.apps", "list nodes *"];
-        let rights = needs.iter().map(|need| Permission::parse(need, "shop")).collect();
-        let found = roles(&rights, Some("system:serviceaccount:ci:runner"));
-        let kinds: Vec<&str> = found.iter().map(|role| role["kind"].as_str().unwrap()).collect();
+        let permissions = needs.iter().map(|need| Permission::parse(need, "shop")).collect();
+        let documents = roles(&permissions, Some("system:serviceaccount:ci:runner"));
+        let kinds: Vec<&str> = documents.iter().map(|role| role["kind"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]);
         assert_eq!(
-            found[0]["rules"],
+            documents[0]["rules"],
             json!([{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}])
         );
         let expected = json!([
             {"apiGroups": [""], "resources": ["pods"], "verbs": ["delete", "list"]},
             {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]},
         ]);
-        assert_eq!((&found[2]["rules"], &found[2]["metadata"]["namespace"]), (&expected, &json!("shop")));
+        assert_eq!(
+            (&documents[2]["rules"], &documents[2]["metadata"]["namespace"]),
+            (&expected, &json!("shop"))
+        );
         let account = json!([{"kind": "ServiceAccount", "name": "runner", "namespace": "ci"}]);
-        assert_eq!(found[3]["subjects"], account);
-        assert_eq!(roles(&rights, None).len(), 2);
-        assert_eq!(roles(&rights, Some("jane"))[1]["subjects"][0]["kind"], "User");
+        assert_eq!(documents[3]["subjects"], account);
+        assert_eq!(roles(&permissions, None).len(), 2);
+        assert_eq!(roles(&permissions, Some("jane"))[1]["subjects"][0]["kind"], "User");
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use crate::sort;
 use crate::substitution::Redactor;
 
 /// Credentials of a connection. The list grows with each login.
@@ -27,7 +28,7 @@ impl ConnectionSecrets {
     pub(super) fn add(&self, secrets: impl IntoIterator<Item = String>) {
         let mut texts = self.texts.write();
         texts.extend(secrets);
-        texts.sort();
+        sort::sort(&mut texts);
         texts.dedup();
         *self.redactor.write() = Arc::new(Redactor::of_texts(texts.iter().cloned()));
     }

@@ -34,7 +34,7 @@ impl fmt::Debug for WarningHandler {
 
 /// Parses a header: `299 - "text"`, several of them separated by commas. Only code 299 is a message of the server.
 fn parse(header: &str) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut warnings = Vec::new();
     let mut rest = header.trim_start();
     while let Some((head, quoted)) = rest.split_once('"') {
         let mut text = String::new();
@@ -44,11 +44,11 @@ fn parse(header: &str) -> Vec<String> {
                 Some((_, '\\')) => text.extend(characters.next().map(|(_, escaped)| escaped)),
                 Some((at, '"')) => break at + 1,
                 Some((_, character)) => text.push(character),
-                None => return found,
+                None => return warnings,
             }
         };
         if head.split_whitespace().next() == Some("299") && !text.trim().is_empty() {
-            found.push(text.trim().to_owned());
+            warnings.push(text.trim().to_owned());
         }
         // a date may follow
         let after = &quoted[end..];
@@ -59,7 +59,7 @@ fn parse(header: &str) -> Vec<String> {
             rest = date.split_once(',').map_or("", |(_, next)| next).trim_start();
         }
     }
-    found
+    warnings
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn the_home_directory_is_put_in() {
+    fn tilde_expands_to_the_home_directory() {
         let environment = ProcessEnv::from([("HOME", "/home/me/")]);
         assert_eq!(expand_home("~/bin/x", &environment), "/home/me/bin/x");
         assert_eq!(expand_home("~", &environment), "/home/me");

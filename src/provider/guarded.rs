@@ -41,20 +41,20 @@ impl PreparedActivity for GuardedActivity {
         self.inner.targets()
     }
 
-    fn acts(&self) -> bool {
-        self.inner.acts()
+    fn changes_state(&self) -> bool {
+        self.inner.changes_state()
     }
 
-    fn halt(&self) -> Option<StopToken> {
-        self.inner.halt()
+    fn stop_token(&self) -> Option<StopToken> {
+        self.inner.stop_token()
     }
 
     fn apply<'a>(
         &'a mut self,
-        told: &'a ProgressCallback<'a>,
+        progress: &'a ProgressCallback<'a>,
     ) -> BoxFuture<'a, Result<Value, ActivityError>> {
         Box::pin(async move {
-            let applied = guard(self.inner.apply(told)).await;
+            let applied = guard(self.inner.apply(progress)).await;
             if let Err(ActivityError::Tool { code: ErrorCode::InternalPanic, message }) = &applied {
                 self.panicked = Some(message.clone());
             }
@@ -66,8 +66,8 @@ impl PreparedActivity for GuardedActivity {
         self.inner.changed()
     }
 
-    fn reached(&self) -> Option<ServiceRoute> {
-        self.inner.reached()
+    fn service_route(&self) -> Option<ServiceRoute> {
+        self.inner.service_route()
     }
 
     fn remark(&self) -> Option<String> {

@@ -18,7 +18,8 @@ use crate::experiment::resolve::{PythonCall, ResolvedActivity};
 use crate::experiment::{ProviderUsage, ValidationFinding};
 use crate::k8s;
 use crate::k8s::{
-    AppliedMutation, ClusterClient, ConnectionFlags, IgnoredSecrets, connect, ignored_secrets, permitted,
+    AppliedMutation, ClusterClient, ConnectionFlags, IgnoredSecrets, check_allowlist, connect,
+    ignored_secrets,
 };
 use crate::mutation::{EffectState, ONLY_LOOKED, ProgressCallback, StopToken, Target};
 use crate::value::{Map, Value};
@@ -50,8 +51,8 @@ impl KubernetesProvider {
     }
 
     /// Checks that the cluster of an activity with these secrets is allowed. Sends nothing.
-    pub async fn permits(&self, secrets: &Map) -> Result<(), k8s::Error> {
-        permitted(&self.options.flags, &self.environment, secrets).await
+    pub async fn check_allowlist(&self, secrets: &Map) -> Result<(), k8s::Error> {
+        check_allowlist(&self.options.flags, &self.environment, secrets).await
     }
 
     /// Returns the secrets of an activity that name a cluster, and do not count.
@@ -73,8 +74,8 @@ impl KubernetesProvider {
 
     async fn ready(&self, call: PythonCall) -> Result<Box<dyn PreparedActivity>, chaosk8s::Error> {
         let function = lookup(&call.module, &call.function).map_err(|_| {
-            let what = format!("{}.{} is not built in", call.module, call.function);
-            chaosk8s::Error::raise(PythonException::ImportError, what)
+            let name = format!("{}.{} is not built in", call.module, call.function);
+            chaosk8s::Error::raise(PythonException::ImportError, name)
         })?;
         let cluster = self.cluster(&call.secrets).await?;
         let arguments = Arguments::bind(&function, &call.arguments, &cluster.namespace)?;
@@ -155,12 +156,12 @@ impl PreparedActivity for PreparedFunction {
         &self.targets
     }
 
-    fn acts(&self) -> bool {
+    fn changes_state(&self) -> bool {
         !matches!(self.work, Some(PreparedWork::Look(_)))
     }
 
-    fn halt(&self) -> Option<StopToken> {
-        self.acts().then(|| self.halt.clone())
+    fn stop_token(&self) -> Option<StopToken> {
+        self.changes_state().then(|| self.halt.clone())
     }
 
     fn changed(&self) -> bool {
@@ -169,19 +170,19 @@ impl PreparedActivity for PreparedFunction {
 
     fn apply<'a>(
         &'a mut self,
-        told: &'a ProgressCallback<'a>,
+        progress: &'a ProgressCallback<'a>,
     ) -> BoxFuture<'a, Result<Value, ActivityError>> {
         Box::pin(async move {
             let done = match self.work.as_mut() {
                 None => Err(chaosk8s::Error::failed("the function was applied already")),
                 Some(PreparedWork::Look(look)) => look.as_mut().await.map(AppliedMutation::answered),
                 Some(PreparedWork::Plan(plan)) => {
-                    plan.apply(&self.cluster, &self.halt, told).await.map_err(chaosk8s::Error::from)
+                    plan.apply(&self.cluster, &self.halt, progress).await.map_err(chaosk8s::Error::from)
                 }
                 Some(PreparedWork::Commands(commands)) => {
-                    commands.apply(&self.cluster, &self.halt, told).await.map(AppliedMutation::answered)
+                    commands.apply(&self.cluster, &self.halt, progress).await.map(AppliedMutation::answered)
                 }
-                Some(PreparedWork::Drain(drain)) => drain.apply(&self.cluster, &self.halt, told).await,
+                Some(PreparedWork::Drain(drain)) => drain.apply(&self.cluster, &self.halt, progress).await,
             };
             self.is_ambiguous = done.as_ref().is_err_and(chaosk8s::Error::is_ambiguous);
             let applied = done.map_err(|error| activity_error(&error))?;
@@ -199,7 +200,7 @@ impl PreparedActivity for PreparedFunction {
         };
         let Self { cluster, work, is_ambiguous, .. } = *self;
         match work {
-            Some(PreparedWork::Plan(plan)) => match plan.known_mismatch() {
+            Some(PreparedWork::Plan(plan)) => match plan.predicted_mismatch() {
                 Some(reason) => EffectCheck::Known(EffectState::Mismatch, reason),
                 None => EffectCheck::Watched(Box::pin(plan.confirm(cluster))),
             },

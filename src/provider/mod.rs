@@ -77,18 +77,20 @@ pub trait PreparedActivity: Send {
     fn targets(&self) -> &[Target];
 
     /// Whether it changes something, even if it is declared as a probe.
-    fn acts(&self) -> bool {
+    fn changes_state(&self) -> bool {
         false
     }
 
     /// Returns the token that stops it between two changes; `None` if it can be dropped at any time.
-    fn halt(&self) -> Option<StopToken> {
+    fn stop_token(&self) -> Option<StopToken> {
         None
     }
 
     /// Applies the activity, and reports the result of each target. Dropping the future ends it.
-    fn apply<'a>(&'a mut self, told: &'a ProgressCallback<'a>)
-    -> BoxFuture<'a, Result<Value, ActivityError>>;
+    fn apply<'a>(
+        &'a mut self,
+        progress: &'a ProgressCallback<'a>,
+    ) -> BoxFuture<'a, Result<Value, ActivityError>>;
 
     /// Whether applying it changed anything.
     fn changed(&self) -> bool {
@@ -96,7 +98,7 @@ pub trait PreparedActivity: Send {
     }
 
     /// Returns the Service of the last request, and its route.
-    fn reached(&self) -> Option<ServiceRoute> {
+    fn service_route(&self) -> Option<ServiceRoute> {
         None
     }
 
@@ -167,18 +169,18 @@ impl Providers {
     /// Runs a probe outside the steps of the experiment: a judge, a safeguard, a dynamic configuration value.
     ///
     /// Its targets are not recorded, so functions that change something are refused.
-    pub async fn look(&self, activity: &Activity, scope: &Scope) -> Result<Value, ActivityError> {
-        self.look_with_remark(activity, scope).await.map(|(output, _)| output)
+    pub async fn run_probe(&self, activity: &Activity, scope: &Scope) -> Result<Value, ActivityError> {
+        self.run_probe_with_remark(activity, scope).await.map(|(output, _)| output)
     }
 
     /// Runs a probe like [`look`](Self::look), and also returns what the user needs to know about its output.
-    pub async fn look_with_remark(
+    pub async fn run_probe_with_remark(
         &self,
         activity: &Activity,
         scope: &Scope,
     ) -> Result<(Value, Option<String>), ActivityError> {
         let mut step = self.prepare(activity, scope).await?;
-        if step.acts() {
+        if step.changes_state() {
             let function = activity.arguments.get("func").map(Value::python_text).unwrap_or_default();
             return Err(ActivityError::Unexpected(format!(
                 "'{}' calls {function}, which changes the cluster; only read-only probes are allowed here: \

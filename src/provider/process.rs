@@ -115,21 +115,22 @@ impl PreparedProcess {
             let reason = start_failure(&self.program, &error).unwrap_or_else(|| error.to_string());
             ActivityError::Unexpected(format!("{} could not be started: {reason}", self.program.display()))
         })?;
-        let group = ProcessGroup::of(&child);
+        let group = ProcessGroup::new(&child);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let ended = async { tokio::try_join!(read(stdout), read(stderr), child.wait()) };
-        let ended = match self.call.timeout.map(duration) {
-            None => Some(ended.await),
-            Some(limit) => tokio::time::timeout(limit, ended).await.ok(),
+        let finished = async { tokio::try_join!(read(stdout), read(stderr), child.wait()) };
+        let finished = match self.call.timeout.map(duration) {
+            None => Some(finished.await),
+            Some(limit) => tokio::time::timeout(limit, finished).await.ok(),
         };
-        let Some(ended) = ended else {
+        let Some(finished) = finished else {
             group.kill();
             // the process is gone; without this it would stay behind as a zombie until the run is over
             let _ = child.wait().await;
             return Err(ActivityError::Failed("process activity took too long to complete".to_owned()));
         };
         group.release();
-        let (stdout, stderr, status) = ended.map_err(|error| ActivityError::Unexpected(error.to_string()))?;
+        let (stdout, stderr, status) =
+            finished.map_err(|error| ActivityError::Unexpected(error.to_string()))?;
         let output = [
             ("status", Value::Int(code(status).into())),
             ("stdout", stdout.into()),
@@ -180,8 +181,8 @@ fn start_failure(program: &Path, error: &std::io::Error) -> Option<String> {
     }
     let start = read_start(program)?;
     if start.starts_with(b"\x7fELF") {
-        let part = if is_wrong_format { "architecture" } else { "dynamic loader" };
-        return Some(format!("its {part} is not that of this machine"));
+        let file = if is_wrong_format { "architecture" } else { "dynamic loader" };
+        return Some(format!("its {file} is not that of this machine"));
     }
     if is_wrong_format {
         let is_marked = start.starts_with(b"\xef\xbb\xbf");
@@ -263,7 +264,7 @@ struct ProcessGroup {
 
 #[cfg(unix)]
 impl ProcessGroup {
-    fn of(child: &Child) -> Self {
+    fn new(child: &Child) -> Self {
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         Self { leader: id.and_then(rustix::process::Pid::from_raw) }
     }
@@ -291,7 +292,7 @@ impl Drop for ProcessGroup {
 #[cfg(not(unix))]
 #[expect(clippy::unused_self, reason = "on Unix they use the leader")]
 impl ProcessGroup {
-    fn of(_child: &Child) -> Self {
+    fn new(_child: &Child) -> Self {
         Self {}
     }
 
@@ -328,10 +329,12 @@ mod tests {
     #[tokio::test]
     async fn output_and_exit_code_come_back() {
         let sh = |script: &str| process("sh", &["-c", script], None);
-        let check =
-            |got: Result<(i128, String, String), ActivityError>, status: i128, stdout: &str, stderr: &str| {
-                assert_eq!(got, Ok((status, stdout.to_owned(), stderr.to_owned())));
-            };
+        let check = |result: Result<(i128, String, String), ActivityError>,
+                     status: i128,
+                     stdout: &str,
+                     stderr: &str| {
+            assert_eq!(result, Ok((status, stdout.to_owned(), stderr.to_owned())));
+        };
         check(run(sh("echo out; echo err >&2; exit 7")).await, 7, "out\n", "err\n");
         check(run(sh("kill -TERM $$")).await, -15, "", "");
         check(run(sh("printf 'caf\\351'")).await, 0, "caf\u{fffd}", "");
@@ -345,32 +348,35 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_timeout_ends_the_whole_group() {
+    async fn timeout_ends_the_process_group() {
         let folder = tempfile::tempdir().unwrap();
         let marker = folder.path().join("survived");
         let script = format!("(sleep 1; touch {}) & sleep 5", marker.display());
         let started = Instant::now();
-        let got = run(process("sh", &["-c", &script], Some(0.2))).await;
-        assert_eq!(got, Err(ActivityError::Failed("process activity took too long to complete".to_owned())));
+        let result = run(process("sh", &["-c", &script], Some(0.2))).await;
+        assert_eq!(
+            result,
+            Err(ActivityError::Failed("process activity took too long to complete".to_owned()))
+        );
         assert!(started.elapsed() < Duration::from_secs(3), "it is not waited for");
         tokio::time::sleep(Duration::from_millis(1200)).await;
         assert!(!marker.exists(), "what the process started ended with it");
     }
 
     #[tokio::test]
-    async fn giving_it_up_ends_the_whole_group() {
+    async fn dropping_the_process_ends_its_group() {
         let folder = tempfile::tempdir().unwrap();
         let marker = folder.path().join("survived");
         let script = format!("(sleep 1; touch {}) & sleep 5", marker.display());
         let mut prepared = provider().prepare(process("sh", &["-c", &script], None)).await.unwrap();
-        let cut = tokio::time::timeout(Duration::from_millis(200), prepared.apply(&|_| {})).await;
-        assert!(cut.is_err());
+        let cancelled = tokio::time::timeout(Duration::from_millis(200), prepared.apply(&|_| {})).await;
+        assert!(cancelled.is_err());
         tokio::time::sleep(Duration::from_millis(1200)).await;
         assert!(!marker.exists());
     }
 
     #[tokio::test]
-    async fn no_time_at_all_is_too_little() {
+    async fn zero_timeout_expires_at_once() {
         for timeout in [0.0, -1.0] {
             assert!(matches!(
                 run(process("sleep", &["5"], Some(timeout))).await,
@@ -413,16 +419,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_program_is_unexpected() {
-        let got = run(process("no-such-program-here", &[], None)).await;
+    async fn missing_program_is_unexpected() {
+        let result = run(process("no-such-program-here", &[], None)).await;
         assert_eq!(
-            got,
+            result,
             Err(ActivityError::Unexpected("path 'no-such-program-here' cannot be found".to_owned()))
         );
     }
 
     #[tokio::test]
-    async fn much_output_is_cut_and_does_not_block() {
+    async fn large_output_is_truncated_and_does_not_block() {
         let script = "head -c 20000000 /dev/zero | tr '\\0' x";
         let (status, stdout, _) = run(process("sh", &["-c", script], Some(30.0))).await.unwrap();
         assert_eq!((status, stdout.len() as u64), (0, MAX_OUTPUT));

@@ -95,8 +95,8 @@ impl SeriesAggregator {
     }
 
     /// Records the route to the Service.
-    pub(super) fn reached(&mut self, way: &'static str) {
-        self.route = Some(way);
+    pub(super) fn record_route(&mut self, route: &'static str) {
+        self.route = Some(route);
     }
 
     /// Whether the probe settled: ten consecutive successful samples.
@@ -110,7 +110,7 @@ impl SeriesAggregator {
     }
 
     fn count(&mut self, due: Instant, slot: SlotResult) {
-        let phase = self.phases.at(due);
+        let phase = self.phases.phase_at(due);
         self.note(phase, due, slot);
         let Some(phase) = phase else { return };
         let counts = self.counts.entry(phase).or_insert_with(|| OutcomeCounts {
@@ -180,7 +180,7 @@ impl SeriesAggregator {
         let watched =
             span(SamplePhase::Recovery).map_or(0.0, |(from, to)| to.duration_since(from).as_secs_f64());
         let seconds = |moment: Instant| round(moment.saturating_duration_since(self.began).as_secs_f64());
-        let seen = |phase: SamplePhase| {
+        let phase_stats = |phase: SamplePhase| {
             let (from, to) = span(phase)?;
             let (missed, outcomes, latency) = match self.counts.get(&phase) {
                 None => (0, BTreeMap::new(), None),
@@ -192,7 +192,7 @@ impl SeriesAggregator {
             Some(PhaseStats { phase, from: seconds(from), to: seconds(to), due, missed, outcomes, latency })
         };
         Series {
-            phases: SamplePhase::ALL.into_iter().filter_map(seen).collect(),
+            phases: SamplePhase::ALL.into_iter().filter_map(phase_stats).collect(),
             probe: self.head.probe,
             provider: self.head.provider.to_owned(),
             period: self.head.period.as_secs_f64(),
@@ -212,14 +212,14 @@ impl SeriesAggregator {
 fn latency(histogram: &Histogram<u64>) -> Option<LatencyStats> {
     #[allow(clippy::cast_precision_loss)] // minutes in microseconds are exact
     let ms = |micros: u64| round(micros as f64 / 1e3);
-    let at = |quantile| ms(histogram.value_at_quantile(quantile).min(histogram.max()));
+    let quantile_ms = |quantile| ms(histogram.value_at_quantile(quantile).min(histogram.max()));
     (!histogram.is_empty()).then(|| LatencyStats {
         samples: histogram.len(),
         min: ms(histogram.min()),
-        p50: at(0.5),
-        p90: at(0.9),
-        p95: at(0.95),
-        p99: at(0.99),
+        p50: quantile_ms(0.5),
+        p90: quantile_ms(0.9),
+        p95: quantile_ms(0.95),
+        p99: quantile_ms(0.99),
         max: ms(histogram.max()),
         // steps of a quarter: fine enough to draw, and few
         histogram: histogram
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_sample_resets_streak_and_missed_sample_does_not() {
+    fn failed_sample_resets_streak_and_missed_does_not() {
         let check = |slots: &[SlotResult], settled: bool| {
             let began = Instant::now();
             let mut fold = fold(&PhaseTracker::default(), began);
@@ -281,10 +281,10 @@ mod tests {
             }
             assert_eq!(fold.is_settled(), settled, "{slots:?}");
         };
-        let bad = SlotResult::Sampled(None, SampleOutcome::Saturated);
+        let failed = SlotResult::Sampled(None, SampleOutcome::Saturated);
         check(&[ok(1); 10], true);
         check(&[ok(1); 9], false);
-        check(&[vec![ok(1); 9], vec![bad], vec![ok(1); 9]].concat(), false);
+        check(&[vec![ok(1); 9], vec![failed], vec![ok(1); 9]].concat(), false);
         check(&[vec![ok(1); 9], vec![SlotResult::Missed], vec![ok(1)]].concat(), true);
     }
 
@@ -297,22 +297,22 @@ mod tests {
             phases.begin_fault();
             fold.take(0, Instant::now(), last);
             phases.end_fault();
-            let begun = phases.span(SamplePhase::Recovery, Instant::now()).unwrap().0;
+            let start = phases.span(SamplePhase::Recovery, Instant::now()).unwrap().0;
             let slots = first.iter().copied().chain([ok(1); 10]);
             for (number, slot) in (0_u32..).zip(slots) {
                 // samples are due 40 ms past the begin of the recovery, and from there on
-                fold.take(u64::from(number) + 1, begun + PERIOD * number + PERIOD * 2 / 5, slot);
+                fold.take(u64::from(number) + 1, start + PERIOD * number + PERIOD * 2 / 5, slot);
             }
-            let recovered = fold.finish(begun + PERIOD * 30).recovered_after;
+            let recovered = fold.finish(start + PERIOD * 30).recovered_after;
             assert_eq!(recovered, expected, "{last:?} {first:?}");
         };
-        let bad = SlotResult::Sampled(Some(PERIOD), SampleOutcome::Refused);
+        let failed = SlotResult::Sampled(Some(PERIOD), SampleOutcome::Refused);
         check(ok(1), &[], Some(0.0));
         check(ok(1), &[SlotResult::Missed], Some(0.0));
         // it may have recovered at any time since the last bad one
-        check(bad, &[], Some(0.04));
-        check(ok(1), &[bad], Some(0.14));
-        check(bad, &[ok(1), bad], Some(0.24));
+        check(failed, &[], Some(0.04));
+        check(ok(1), &[failed], Some(0.14));
+        check(failed, &[ok(1), failed], Some(0.24));
     }
 
     #[test]

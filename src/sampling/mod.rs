@@ -17,6 +17,7 @@ mod probe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
@@ -126,10 +127,10 @@ pub fn select_probes<'a>(
     let hypothesis = experiment.checked_hypothesis();
     let probes = hypothesis.map(|hypothesis| hypothesis.probes.as_slice()).unwrap_or_default();
     let name = |step: &MethodStep| step.activity.as_ref().ok().map(|activity| activity.name.clone());
-    for wanted in named {
-        if !probes.iter().any(|step| name(step).as_ref() == Some(wanted)) {
+    for requested in named {
+        if !probes.iter().any(|step| name(step).as_ref() == Some(requested)) {
             let known = probes.iter().filter_map(name).collect();
-            return Err(SamplingError::UnknownProbe { name: wanted.clone(), known });
+            return Err(SamplingError::UnknownProbe { name: requested.clone(), known });
         }
     }
     let is_sampled = |step: &&MethodStep| match &step.activity {
@@ -230,7 +231,7 @@ impl Sampling {
         let stop = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
         for probe in &probes {
-            tasks.spawn(Arc::clone(probe).sample_until_stopped(began, stop.subscribe()));
+            tasks.spawn(Arc::clone(probe).sample_until_stopped(began, stop.subscribe()).boxed());
         }
         Ok(Self { probes, phases, options, stop, tasks })
     }
@@ -254,8 +255,9 @@ impl Sampling {
         let Some((from, _)) = self.phases.span(crate::series::SamplePhase::Recovery, now) else { return };
         let slowest = self.probes.iter().map(|probe| probe.head.period).max().unwrap_or_default();
         let usual = RECOVERY.max(slowest * (STREAK + 2));
-        let left = self.options.recovery.unwrap_or(usual).saturating_sub(now.saturating_duration_since(from));
-        let _ = tokio::time::timeout(left, self.wait_until(SeriesAggregator::is_recovered)).await;
+        let remaining =
+            self.options.recovery.unwrap_or(usual).saturating_sub(now.saturating_duration_since(from));
+        let _ = tokio::time::timeout(remaining, self.wait_until(SeriesAggregator::is_recovered)).await;
     }
 
     async fn wait_until(&self, is: fn(&SeriesAggregator) -> bool) {
@@ -292,8 +294,8 @@ fn sample_deadline(activity: &Activity, scope: &Scope) -> Duration {
     let timeout = activity.arguments.get("timeout").map(|timeout| scope.fill(timeout));
     let seconds = match timeout {
         // a pair: connect timeout and read timeout
-        Some(Value::List(both)) => both.iter().map(Value::as_f64).sum::<Option<f64>>(),
-        Some(one) => one.as_f64(),
+        Some(Value::List(timeouts)) => timeouts.iter().map(Value::as_f64).sum::<Option<f64>>(),
+        Some(seconds) => seconds.as_f64(),
         None => None,
     };
     let limit = seconds.filter(|seconds| *seconds > 0.0).and_then(|s| Duration::try_from_secs_f64(s).ok());
@@ -320,7 +322,7 @@ impl ProbeSampler {
                 due += period;
             }
             if under_way.len() < IN_FLIGHT {
-                let _: AbortHandle = under_way.spawn(Arc::clone(&self).sample(number, due));
+                let _: AbortHandle = under_way.spawn(Arc::clone(&self).sample(number, due).boxed());
             } else {
                 self.finish_slot(number, due, SlotResult::Sampled(None, SampleOutcome::Saturated));
             }
@@ -343,7 +345,7 @@ impl ProbeSampler {
             }
             Ok(Ok((outcome, reached))) => {
                 if let Some(reached) = reached {
-                    self.fold.lock().reached(reached.access);
+                    self.fold.lock().record_route(reached.access);
                 }
                 SlotResult::Sampled(Some(started.elapsed()), outcome)
             }

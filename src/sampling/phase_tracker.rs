@@ -26,14 +26,14 @@ struct PhaseTimes {
 
 impl PhaseTracker {
     /// Returns the phase at a time; `None` before the baseline.
-    pub(super) fn at(&self, moment: Instant) -> Option<SamplePhase> {
+    pub(super) fn phase_at(&self, moment: Instant) -> Option<SamplePhase> {
         let marks = self.0.lock();
-        let since = |mark: Option<Instant>| mark.is_some_and(|mark| mark <= moment);
-        if since(marks.recovery) {
+        let has_begun = |mark: Option<Instant>| mark.is_some_and(|mark| mark <= moment);
+        if has_begun(marks.recovery) {
             Some(SamplePhase::Recovery)
-        } else if since(marks.fault) {
+        } else if has_begun(marks.fault) {
             Some(SamplePhase::Fault)
-        } else if since(marks.baseline) {
+        } else if has_begun(marks.baseline) {
             Some(SamplePhase::Baseline)
         } else {
             None

@@ -30,11 +30,11 @@ impl SampledProbe {
             Err(error) => return ToolFailure::or_other(error).map(|outcome| (outcome, None)),
         };
         // sampling is read-only, whatever the probe claims
-        if prepared.acts() {
+        if prepared.changes_state() {
             return Ok((SampleOutcome::Other, None));
         }
         let output = prepared.apply(&|_| {}).await;
-        let reached = prepared.reached();
+        let reached = prepared.service_route();
         let outcome = match output {
             Ok(output) => self.judge(&output).await?,
             Err(error) => {
@@ -51,7 +51,7 @@ impl SampledProbe {
             evaluated.map_err(|panic| ToolFailure { code: panic.code(), message: panic.to_string() })?;
         let met = match evaluated {
             Ok(Evaluation::Verdict(verdict)) => verdict.met,
-            Ok(Evaluation::Judge(judge)) => match self.providers.look(&judge, &self.scope).await {
+            Ok(Evaluation::Judge(judge)) => match self.providers.run_probe(&judge, &self.scope).await {
                 Ok(answer) => answer.is_truthy(),
                 Err(ActivityError::Failed(_)) => false,
                 Err(error) => return ToolFailure::or_other(error),

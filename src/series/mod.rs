@@ -215,18 +215,18 @@ impl fmt::Display for Series {
         if !self.settled {
             write!(f, ", which did not settle before the run started")?;
         }
-        for seen in &self.phases {
-            let (ok, total) = (seen.count(SampleOutcome::Ok), seen.total());
-            write!(f, "; {}: {ok} of {total} ok", seen.phase.name())?;
-            let others = seen.outcomes.iter().filter(|(outcome, _)| **outcome != SampleOutcome::Ok);
+        for stats in &self.phases {
+            let (ok, total) = (stats.count(SampleOutcome::Ok), stats.total());
+            write!(f, "; {}: {ok} of {total} ok", stats.phase.name())?;
+            let others = stats.outcomes.iter().filter(|(outcome, _)| **outcome != SampleOutcome::Ok);
             for (outcome, count) in others {
                 write!(f, ", {count} {}", outcome.words())?;
             }
-            if seen.missed > 0 {
-                write!(f, ", {} {MISSED}", seen.missed)?;
+            if stats.missed > 0 {
+                write!(f, ", {} {MISSED}", stats.missed)?;
             }
         }
-        match (self.seen(SamplePhase::Recovery), self.recovered_after) {
+        match (self.phase_stats(SamplePhase::Recovery), self.recovered_after) {
             (None, _) => Ok(()),
             (Some(_), Some(seconds)) => write!(f, "; recovered after {seconds:.1} s"),
             (Some(_), None) => write!(f, "; not recovered within {:.1} s", self.recovery_watched),
@@ -236,7 +236,7 @@ impl fmt::Display for Series {
 
 impl Series {
     /// What was seen in a phase; none where it was not reached.
-    pub fn seen(&self, phase: SamplePhase) -> Option<&PhaseStats> {
+    pub fn phase_stats(&self, phase: SamplePhase) -> Option<&PhaseStats> {
         self.phases.iter().find(|seen| seen.phase == phase)
     }
 }

@@ -47,16 +47,17 @@ pub async fn read(
         let bytes = read_file(path, source)?;
         return parse(&bytes, by_extension(path), source);
     }
-    let shown = http_client::shown(source);
+    let display = http_client::display_url(source);
     match Url::parse(source) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => {
-            let (bytes, format) = fetch(&url, &shown, settings, environment, verify_tls).await?;
-            parse(&bytes, format, &shown)
+            let (bytes, format) = fetch(&url, &display, settings, environment, verify_tls).await?;
+            parse(&bytes, format, &display)
         }
-        Ok(url) if source.contains("://") => {
-            Err(Diagnostic::for_file(shown, format!("'{}' is not a supported source scheme.", url.scheme()))
-                .hint("use a file, - for standard input, or an http or https address"))
-        }
+        Ok(url) if source.contains("://") => Err(Diagnostic::for_file(
+            display,
+            format!("'{}' is not a supported source scheme.", url.scheme()),
+        )
+        .hint("use a file, - for standard input, or an http or https address")),
         _ => Err(Diagnostic::for_file(source, format!("Path \"{source}\" does not exist."))
             .hint("use a file, an http or https address, or - for standard input")),
     }
@@ -84,8 +85,8 @@ fn read_file(path: &Path, source: &str) -> Result<Vec<u8>, Diagnostic> {
 /// Reads up to the size that [`document::decode`] accepts.
 fn read_all(reader: impl std::io::Read, source: &str) -> Result<Vec<u8>, Diagnostic> {
     let mut bytes = Vec::new();
-    let read = reader.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Diagnostic::for_file(source, format!("cannot read the file: {error}")))?;
+    let result = reader.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
+    result.map_err(|error| Diagnostic::for_file(source, format!("cannot read the file: {error}")))?;
     Ok(bytes)
 }
 
@@ -155,12 +156,12 @@ async fn fetch(
         request = request.header("Authorization", header);
     }
     let unreachable = |error: reqwest::Error| {
-        let what = if error.is_timeout() && !error.is_connect() {
+        let problem = if error.is_timeout() && !error.is_connect() {
             format!("no answer within {} seconds", TIMEOUT.as_secs())
         } else {
             describe(&error.without_url())
         };
-        fault(format!("Failed to fetch the experiment: {what}"))
+        fault(format!("Failed to fetch the experiment: {problem}"))
     };
     let mut response = request.send().await.map_err(unreachable)?;
     let status = response.status();
@@ -176,12 +177,12 @@ async fn fetch(
         }
     }
     if status != reqwest::StatusCode::OK {
-        let said = String::from_utf8_lossy(&bytes);
-        let said = said.trim().chars().take(500).collect::<String>();
+        let excerpt = String::from_utf8_lossy(&bytes);
+        let excerpt = excerpt.trim().chars().take(500).collect::<String>();
         // HTML pages are for browsers
-        let is_page = header.as_deref().is_some_and(|kind| kind.contains("html")) || said.starts_with('<');
-        let said = if said.is_empty() || is_page { status.to_string() } else { said };
-        return Err(fault(format!("Failed to fetch the experiment: {said}"))
+        let is_page = header.as_deref().is_some_and(|kind| kind.contains("html")) || excerpt.starts_with('<');
+        let excerpt = if excerpt.is_empty() || is_page { status.to_string() } else { excerpt };
+        return Err(fault(format!("Failed to fetch the experiment: {excerpt}"))
             .hint(format!("the server answered with {status}")));
     }
     Ok((bytes, by_content_type(header.as_deref()).map_err(|error| fault(error.to_string()))?))
@@ -217,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_format_is_known_by_extension_content_type_or_content() {
+    fn format_follows_extension_content_type_or_content() {
         let extension = |path: &str| by_extension(Path::new(path));
         assert_eq!(extension("a.JSON"), SourceFormat::Json);
         assert_eq!(extension("a.b.Yml"), SourceFormat::Yaml);
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_has_no_credentials() {
+    fn authority_has_no_credentials() {
         assert_eq!(authority(&Url::parse("http://me:pw@h:81/x").unwrap()), "h:81");
         assert_eq!(authority(&Url::parse("https://h/x").unwrap()), "h");
     }

@@ -73,9 +73,9 @@ impl Scope {
         }
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
-        while let Some(at) = rest.find('$') {
-            out.push_str(&rest[..at]);
-            rest = &rest[at..];
+        while let Some(position) = rest.find('$') {
+            out.push_str(&rest[..position]);
+            rest = &rest[position..];
             let length = match parse_token(rest) {
                 Some(PlaceholderToken { length, kind: PlaceholderTokenKind::Dollar }) => {
                     out.push('$');
@@ -114,25 +114,25 @@ pub struct Placeholder<'a> {
 
 /// Returns the placeholders of a text in order, whether or not they have a value.
 pub fn placeholders(text: &str) -> Vec<Placeholder<'_>> {
-    let mut found = Vec::new();
+    let mut tokens = Vec::new();
     let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        rest = &rest[at..];
+    while let Some(position) = rest.find('$') {
+        rest = &rest[position..];
         let length = match parse_token(rest) {
             Some(PlaceholderToken { length, kind: PlaceholderTokenKind::Dollar }) => length,
             Some(PlaceholderToken { length, kind: PlaceholderTokenKind::Braced(name) }) => {
-                found.push(Placeholder { name, braced: true });
+                tokens.push(Placeholder { name, braced: true });
                 length
             }
             Some(PlaceholderToken { length, kind: PlaceholderTokenKind::Named(name) }) => {
-                found.push(Placeholder { name, braced: false });
+                tokens.push(Placeholder { name, braced: false });
                 length
             }
             None => 1,
         };
         rest = &rest[length..];
     }
-    found
+    tokens
 }
 
 /// A placeholder at the start of a text.
@@ -238,8 +238,9 @@ mod tests {
     #[test]
     fn placeholders_are_found() {
         let check = |text: &str, expected: &[(&str, bool)]| {
-            let found: Vec<_> = placeholders(text).iter().map(|found| (found.name, found.braced)).collect();
-            assert_eq!(found, expected, "{text}");
+            let actual: Vec<_> =
+                placeholders(text).iter().map(|actual| (actual.name, actual.braced)).collect();
+            assert_eq!(actual, expected, "{text}");
         };
         check("", &[]);
         check("a ${b} $c$d ${b}", &[("b", true), ("c", false), ("d", false), ("b", true)]);

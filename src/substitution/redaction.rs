@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Scope;
 use super::userinfo::{find_userinfo, mask_userinfo};
+use crate::sort;
 use crate::value::{Map, Value, json_text};
 
 /// The replacement of a secret.
@@ -97,7 +98,7 @@ impl Redactor {
                 redactor.parts.extend(lines.map(str::to_owned));
             }
         }
-        redactor.parts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        sort::sort_by(&mut redactor.parts, |a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         redactor.parts.dedup();
         redactor
     }

@@ -29,19 +29,19 @@ pub(super) fn find_userinfo(text: &str) -> Vec<&str> {
 }
 
 fn ranges(text: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
+    let mut actual_ranges = Vec::new();
     let mut start = 0;
-    while let Some(at) = text[start..].find("://") {
-        let begin = start + at + "://".len();
+    while let Some(position) = text[start..].find("://") {
+        let begin = start + position + "://".len();
         let rest = &text[begin..];
         let word = &rest[..rest.find(is_delimiter).unwrap_or(rest.len())];
         let length = userinfo_length(word);
         if length > 0 {
-            found.push(begin..begin + length);
+            actual_ranges.push(begin..begin + length);
         }
         start = begin + length;
     }
-    found
+    actual_ranges
 }
 
 /// Whether a character ends an address in a text.
@@ -52,8 +52,8 @@ fn is_delimiter(character: char) -> bool {
 /// Returns the length of the user and the password at the start of an address; zero if it has none.
 fn userinfo_length(address: &str) -> usize {
     let authority = &address[..address.find(['/', '?', '#']).unwrap_or(address.len())];
-    if let Some(at) = authority.rfind('@') {
-        return at;
+    if let Some(position) = authority.rfind('@') {
+        return position;
     }
     // a password with a slash in it: what comes before the slash is not a port
     let port = authority.rsplit_once(':').filter(|_| !authority.ends_with(']')).map(|(_, port)| port);

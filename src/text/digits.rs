@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn percent_is_100_or_0_only_when_exact() {
+    fn percent_is_100_or_0_only_if_exact() {
         let check = |share: f64, expected: &str, whole: &str| {
             assert_eq!(
                 (format_percent(share).as_str(), format_whole_percent(share).as_str()),

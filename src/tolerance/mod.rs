@@ -141,8 +141,8 @@ fn match_regex(pattern: &Value, value: &Value, scope: &Scope) -> Result<Toleranc
     let Value::Text(text) = value else {
         return Err(UnsuitableValue::NotText(value.python_type()).into());
     };
-    let found = compiled.search(text).map_err(UnsuitableValue::Search)?;
-    Ok(tolerance_result(found, format!("a match of {pattern}"), value))
+    let is_match = compiled.search(text).map_err(UnsuitableValue::Search)?;
+    Ok(tolerance_result(is_match, format!("a match of {pattern}"), value))
 }
 
 fn match_json_path(
@@ -156,28 +156,28 @@ fn match_json_path(
     let compiled = JsonPath::parse(&path).map_err(ToleranceError::Path)?;
     // a string that contains JSON is parsed
     let parsed = value.as_text().and_then(|text| parse_json(text).ok());
-    let found = compiled.select(parsed.as_ref().unwrap_or(value));
-    let found = found.map_err(|error| match error {
+    let nodes = compiled.select(parsed.as_ref().unwrap_or(value));
+    let nodes = nodes.map_err(|error| match error {
         // an error of the path, whatever it is applied to
         JsonPathError::ZeroStep => Unevaluable::Tolerance(error.into()),
         error => Unevaluable::Value(error.into()),
     })?;
-    let matches = i128::try_from(found.len()).unwrap_or(i128::MAX);
+    let matches = i128::try_from(nodes.len()).unwrap_or(i128::MAX);
     let (met, expected) = match (expect.map(|expect| scope.fill(expect)), count) {
         (Some(Value::List(items)), _) => {
             let all = Value::List(items);
-            (Value::List(found.clone()).equals(&all), format!("{} at {path}", all.python_text()))
+            (Value::List(nodes.clone()).equals(&all), format!("{} at {path}", all.python_text()))
         }
         (Some(single), _) => {
-            let met = found.len() == 1 && found[0].equals(&single);
+            let met = nodes.len() == 1 && nodes[0].equals(&single);
             (met, format!("{} at {path}", single.python_text()))
         }
         (None, Some(count)) => {
             (Value::Int(matches).equals(count), format!("{} matches of {path}", count.python_text()))
         }
-        (None, None) => (!found.is_empty(), format!("a match of {path}")),
+        (None, None) => (!nodes.is_empty(), format!("a match of {path}")),
     };
-    Ok(ToleranceResult { met, expected, actual: Value::List(found) })
+    Ok(ToleranceResult { met, expected, actual: Value::List(nodes) })
 }
 
 /// Renames the headers of a response to the case in a path.
@@ -191,8 +191,8 @@ fn fold_headers(value: &Value, target: Option<&str>, path: &Value, scope: &Scope
     let path = JsonPath::parse(&path).ok()?;
     let names = path.names();
     let renamed = |name: &String| {
-        let asked = names.iter().find(|asked| asked.eq_ignore_ascii_case(name));
-        asked.map_or_else(|| name.clone(), |asked| (*asked).to_owned())
+        let requested = names.iter().find(|requested| requested.eq_ignore_ascii_case(name));
+        requested.map_or_else(|| name.clone(), |requested| (*requested).to_owned())
     };
     let folded: Map = headers.iter().map(|(name, value)| (renamed(name), value.clone())).collect();
     let mut entries = entries.clone();

@@ -225,7 +225,7 @@ impl Backup {
                 return Err(Error::ReplacedByOther { kind: entry.kind.clone(), name: entry.name.clone() });
             }
         }
-        Ok(PlannedChange::new(MutationPlan::of(operations, MutationResponse::Null)))
+        Ok(PlannedChange::new(MutationPlan::new(operations, MutationResponse::Null)))
     }
 
     /// Reads the kind and the live object.

@@ -24,7 +24,7 @@ pub fn plan_removal(objects: &[(Resource, Metadata)]) -> MutationPlan {
         on_error: ErrorPolicy::RaiseUnlessGone,
         ..PlannedMutation::delete(resource, object, None)
     });
-    MutationPlan::of(operations.collect(), MutationResponse::Null)
+    MutationPlan::new(operations.collect(), MutationResponse::Null)
 }
 
 /// Lists labelled Secrets of trials, in one namespace or in all.

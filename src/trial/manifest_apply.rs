@@ -30,7 +30,7 @@ pub(super) fn plan_namespace(name: &str, trial: &str, arm: &str) -> MutationPlan
     let labels =
         json!({"app.kubernetes.io/managed-by": MANAGER, TRIAL_LABEL: trial, "kubectl-chaos/arm": arm});
     let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
-    MutationPlan::one(
+    MutationPlan::single(
         PlannedMutation::create(&NAMESPACES, None, body, ErrorPolicy::Raise),
         MutationResponse::Response,
     )
@@ -38,7 +38,7 @@ pub(super) fn plan_namespace(name: &str, trial: &str, arm: &str) -> MutationPlan
 
 /// Plans server-side apply with `force`.
 pub(super) fn plan_apply(objects: &[(DiscoveredKind, Json)]) -> MutationPlan {
-    MutationPlan::of(
+    MutationPlan::new(
         objects.iter().map(|(kind, object)| applied(kind, object)).collect(),
         MutationResponse::Null,
     )
@@ -87,7 +87,7 @@ pub(super) fn plan_secret(name: &str, namespace: &str, trial: &str, data: Json) 
     let metadata = json!({"name": name, "namespace": namespace, "labels": labels});
     let body =
         json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata, "data": data});
-    MutationPlan::one(
+    MutationPlan::single(
         PlannedMutation::create(&SECRETS, Some(namespace), body, ErrorPolicy::Raise),
         MutationResponse::Response,
     )

@@ -153,7 +153,7 @@ mod tests {
             let body = json!({"metadata": {"name": name}, "spec": spec});
             PlannedMutation::create(resource, Some("ns"), body, ErrorPolicy::Raise)
         };
-        let plan = MutationPlan::of(
+        let plan = MutationPlan::new(
             vec![
                 apply(&PODS, "a", json!({})),
                 apply(&PODS, "b", json!({"serviceAccountName": "own"})),

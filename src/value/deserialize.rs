@@ -5,7 +5,8 @@ use std::ops::Index;
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{
-    Deserialize, DeserializeOwned, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+    Deserialize, DeserializeOwned, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    Visitor,
 };
 use serde::forward_to_deserialize_any;
 
@@ -123,14 +124,33 @@ impl<'de> Deserializer<'de> for ValueDeserializer {
             },
             Value::Float(number) => visitor.visit_f64(number),
             Value::Text(text) => visitor.visit_string(text),
-            Value::List(items) => {
-                visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(ValueDeserializer)))
-            }
-            Value::Map(entries) => {
-                let entry = |(key, value)| (ValueDeserializer(Value::Text(key)), ValueDeserializer(value));
-                let entries = entries.into_iter().map(entry);
-                visitor.visit_map(MapDeserializer::new(entries))
-            }
+            Value::List(items) => visit_items(items, visitor),
+            Value::Map(entries) => visit_entries(entries, visitor),
+        }
+    }
+
+    // only what fits the type is compiled for it
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Value::Map(entries) => visit_entries(entries, visitor),
+            other => Err(serde_json::Error::invalid_type(unexpected(&other), &visitor)),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Value::List(items) => visit_items(items, visitor),
+            other => Err(serde_json::Error::invalid_type(unexpected(&other), &visitor)),
         }
     }
 
@@ -162,6 +182,76 @@ impl<'de> Deserializer<'de> for ValueDeserializer {
             }
             other => Err(serde_json::Error::custom(format!("invalid type: {}, expected text", other.kind()))),
         }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        tuple tuple_struct identifier ignored_any
+    }
+}
+
+fn visit_items<'de, V: Visitor<'de>>(items: Vec<Value>, visitor: V) -> Result<V::Value, serde_json::Error> {
+    visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(ValueDeserializer)))
+}
+
+fn visit_entries<'de, V: Visitor<'de>>(entries: Map, visitor: V) -> Result<V::Value, serde_json::Error> {
+    let entries = entries.into_iter().map(|(key, value)| (KeyDeserializer(key), ValueDeserializer(value)));
+    visitor.visit_map(MapDeserializer::new(entries))
+}
+
+fn unexpected(value: &Value) -> Unexpected<'_> {
+    match value {
+        Value::Null => Unexpected::Unit,
+        Value::Bool(value) => Unexpected::Bool(*value),
+        Value::Int(number) => match (u64::try_from(*number), i64::try_from(*number)) {
+            (Ok(number), _) => Unexpected::Unsigned(number),
+            (_, Ok(number)) => Unexpected::Signed(number),
+            _ => Unexpected::Other("integer"),
+        },
+        Value::Float(number) => Unexpected::Float(*number),
+        Value::Text(text) => Unexpected::Str(text),
+        Value::List(_) => Unexpected::Seq,
+        Value::Map(_) => Unexpected::Map,
+    }
+}
+
+/// Key of a map: the name of a field, or a text.
+struct KeyDeserializer(String);
+
+impl IntoDeserializer<'_, serde_json::Error> for KeyDeserializer {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for KeyDeserializer {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_string(self.0)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        ValueDeserializer(Value::Text(self.0)).deserialize_enum(name, variants, visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_some(self)
     }
 
     forward_to_deserialize_any! {
@@ -206,5 +296,15 @@ mod tests {
         assert!(from_value::<Colour>(Value::Int(1)).is_err());
         assert!(from_value::<Colour>("blue".into()).is_err());
         assert!(from_value::<u8>(Value::Int(300)).is_err());
+        #[derive(Debug, serde::Deserialize)]
+        struct Pair {
+            #[serde(rename = "a")]
+            _a: Vec<bool>,
+        }
+        let error = |value: Value| from_value::<Pair>(value).unwrap_err().to_string();
+        assert_eq!(error(Value::Int(-1)), "invalid type: integer `-1`, expected struct Pair");
+        assert_eq!(error(Value::List(vec![Value::Null])), "invalid type: sequence, expected struct Pair");
+        let entry = |value: Value| Value::Map(crate::value::map([("a", value)]));
+        assert_eq!(error(entry("x".into())), r#"invalid type: string "x", expected a sequence"#);
     }
 }

@@ -23,7 +23,7 @@ pub fn parse_json(text: &str) -> Result<Value, InvalidJson> {
 
 /// Parses a JSON document of which values beyond a depth stay text.
 pub fn parse_json_to_depth(text: &str, depth: usize) -> Result<Value, InvalidJson> {
-    let mut parser = JsonParser { text, at: 0, left: depth };
+    let mut parser = JsonParser { text, at: 0, depth_left: depth };
     parser.skip_blanks();
     let value = parser.value()?;
     parser.skip_blanks();
@@ -35,7 +35,7 @@ struct JsonParser<'a> {
     /// The offset of the next byte.
     at: usize,
     /// The levels that may still be entered.
-    left: usize,
+    depth_left: usize,
 }
 
 impl<'a> JsonParser<'a> {
@@ -78,14 +78,16 @@ impl<'a> JsonParser<'a> {
             ("-Infinity", Value::Float(f64::NEG_INFINITY)),
         ];
         match self.peek() {
-            Some(b'{' | b'[') if self.left == 0 => self.skipped(),
+            Some(b'{' | b'[') if self.depth_left == 0 => self.skipped(),
             Some(b'{') => self.nested(Self::map),
             Some(b'[') => self.nested(Self::list),
             Some(b'"') => self.string().map(Value::Text),
             _ => {
                 let rest = self.rest();
-                if let Some((word, value)) = WORDS.into_iter().find(|(word, _)| rest.starts_with(word)) {
-                    self.at += word.len();
+                if let Some((keyword, value)) =
+                    WORDS.into_iter().find(|(keyword, _)| rest.starts_with(keyword))
+                {
+                    self.at += keyword.len();
                     return Ok(value);
                 }
                 self.number()
@@ -95,10 +97,10 @@ impl<'a> JsonParser<'a> {
 
     fn nested(&mut self, parse: fn(&mut Self) -> Result<Value, InvalidJson>) -> Result<Value, InvalidJson> {
         self.at += 1;
-        self.left -= 1;
+        self.depth_left -= 1;
         self.skip_blanks();
         let value = parse(self);
-        self.left += 1;
+        self.depth_left += 1;
         value
     }
 

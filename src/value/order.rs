@@ -69,19 +69,19 @@ fn compare_numbers(a: &Value, b: &Value) -> Option<Option<Ordering>> {
 }
 
 /// Compares an integer with a float without rounding the integer, as Python does.
-fn compare_int_with_float(whole: i128, real: f64) -> Option<Ordering> {
+fn compare_int_with_float(integer: i128, float: f64) -> Option<Ordering> {
     const LIMIT: f64 = 170_141_183_460_469_231_731_687_303_715_884_105_728.0; // 2^127
-    if real.is_nan() {
+    if float.is_nan() {
         None
-    } else if real >= LIMIT {
+    } else if float >= LIMIT {
         Some(Ordering::Less)
-    } else if real < -LIMIT {
+    } else if float < -LIMIT {
         Some(Ordering::Greater)
     } else {
         #[allow(clippy::cast_possible_truncation)] // within the limits, and the fraction is compared below
-        let floor = real.floor() as i128;
-        let fraction = if real > real.floor() { Ordering::Less } else { Ordering::Equal };
-        Some(whole.cmp(&floor).then(fraction))
+        let floor = float.floor() as i128;
+        let fraction = if float > float.floor() { Ordering::Less } else { Ordering::Equal };
+        Some(integer.cmp(&floor).then(fraction))
     }
 }
 

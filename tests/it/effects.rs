@@ -123,7 +123,7 @@ fn terminating_object_is_not_changed(site: &Site) {
 }
 
 /// Fewer Pods than requested are told.
-fn shortfall_is_told(site: &Site) {
+fn shortfall_is_a_warning(site: &Site) {
     site.ready_pods(&["a", "b"], &json!({"app": "few"}));
     let kill = |more: Value| {
         let arguments = with(json!({"label_selector": "app=few", "grace_period": 0}), &more);
@@ -176,8 +176,8 @@ mod on_embedded {
     }
 
     #[test]
-    fn shortfall_is_told() {
-        super::shortfall_is_told(&Site::embedded());
+    fn shortfall_is_a_warning() {
+        super::shortfall_is_a_warning(&Site::embedded());
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod on_real {
 
     #[test]
     #[ignore = "needs a cluster: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-    fn shortfall_is_told() {
-        super::shortfall_is_told(&Site::real());
+    fn shortfall_is_a_warning() {
+        super::shortfall_is_a_warning(&Site::real());
     }
 }

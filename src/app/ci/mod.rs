@@ -82,7 +82,7 @@ fn warn_if_changed(context: &AppContext, request: &CiRequest) {
     let experiment = Path::new(request.task.experiment());
     let hashes = hash_of(base).and_then(|base| Ok((base, hash_of(experiment)?)));
     let note = match hashes {
-        Ok((base, ours)) => base.changed_by(&ours, HashReference::Base),
+        Ok((base, current)) => base.changed_by(&current, HashReference::Base),
         Err(error) => Some(format!("cannot tell whether the experiment changed: {}", message_chain(&error))),
     };
     if let Some(note) = note {

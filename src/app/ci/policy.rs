@@ -60,7 +60,7 @@ pub(crate) fn context_allowlist(
     job: &WorkflowJob,
     allowed: &[String],
 ) -> ContextAllowlist {
-    let AllowedContexts { allowlist, warnings } = AllowedContexts::of(job, allowed);
+    let AllowedContexts { allowlist, warnings } = AllowedContexts::for_job(job, allowed);
     for text in warnings {
         reporter.show(&ConsoleLine::note(LineLevel::Warning, text));
     }
@@ -75,7 +75,7 @@ struct AllowedContexts {
 }
 
 impl AllowedContexts {
-    fn of(job: &WorkflowJob, allowed: &[String]) -> Self {
+    fn for_job(job: &WorkflowJob, allowed: &[String]) -> Self {
         let mut warnings = Vec::new();
         let event = job.event.as_deref().unwrap_or_default();
         let is_untrusted = match &job.event_file {
@@ -154,16 +154,16 @@ mod tests {
 
     #[test]
     fn only_trusted_jobs_may_allow_contexts() {
-        let given = ["prod".to_owned(), String::new()];
+        let allowed = ["prod".to_owned(), String::new()];
         let disposable = || DISPOSABLE_CONTEXTS.map(str::to_owned).into_iter();
         let trusted = ContextAllowlist::new(disposable().chain(["prod".to_owned()]), TRUSTED_HINT);
         let untrusted = ContextAllowlist::new(disposable(), FORK_HINT);
         let ignored = "ignoring --allow-context: this may be a pull request from a fork";
         let check = |event: &str, file: Json, expected: &ContextAllowlist, warnings: &[&str]| {
             let (job, _dir) = job(event, &file);
-            let found = AllowedContexts::of(&job, &given);
-            assert_eq!(found.allowlist, *expected, "{event} {file}");
-            assert_eq!(found.warnings, warnings, "{event} {file}");
+            let contexts = AllowedContexts::for_job(&job, &allowed);
+            assert_eq!(contexts.allowlist, *expected, "{event} {file}");
+            assert_eq!(contexts.warnings, warnings, "{event} {file}");
         };
         check("push", Json::Null, &trusted, &[]);
         check("push", json!({}), &trusted, &[]);
@@ -174,8 +174,8 @@ mod tests {
         check("pull_request", json!({}), &untrusted, &[ignored]);
         check("issue_comment", json!({"issue": {"pull_request": {}}}), &untrusted, &[ignored]);
         let (unreadable, _dir) = job("push", &json!("x"));
-        let found = AllowedContexts::of(&unreadable, &[]);
-        assert_eq!(found.allowlist, untrusted);
-        assert!(found.warnings.len() == 1 && found.warnings[0].contains("event.json"), "{found:?}");
+        let contexts = AllowedContexts::for_job(&unreadable, &[]);
+        assert_eq!(contexts.allowlist, untrusted);
+        assert!(contexts.warnings.len() == 1 && contexts.warnings[0].contains("event.json"), "{contexts:?}");
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn clear_results(dir: &Path, is_trial: bool) -> Result<(), AppError> 
 }
 
 fn list_journals(dir: &Path) -> Result<Vec<PathBuf>, AppError> {
-    Ok(journals(dir, Trust::Known)?)
+    Ok(journals(dir, Trust::Trusted)?)
 }
 
 fn ignore_missing(dir: &Path, removed: std::io::Result<()>) -> Result<(), AppError> {
@@ -113,26 +113,26 @@ impl StepOutputs {
             let verdict = journals.first().and_then(|path| read_verdict(path)).unwrap_or_default();
             return Self { verdict, after: String::new(), journals, reports };
         }
-        let arm_journals = |arm: &&str| journals(&dir.join(arm), Trust::Known).unwrap_or_default();
-        let found = ARMS.iter().flat_map(arm_journals).collect();
+        let arm_journals = |arm: &&str| journals(&dir.join(arm), Trust::Trusted).unwrap_or_default();
+        let journals = ARMS.iter().flat_map(arm_journals).collect();
         let comparison = std::fs::read_to_string(dir.join(COMPARISON_FILE)).ok();
         let comparison: Json =
             comparison.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let text = |key: &str| comparison[key].as_str().unwrap_or_default().to_owned();
-        Self { verdict: text("verdict"), after: text("after"), journals: found, reports }
+        Self { verdict: text("verdict"), after: text("after"), journals, reports }
     }
 
     /// Returns the outputs of the step.
     pub(crate) fn to_pairs(&self) -> Vec<(&'static str, String)> {
-        let listed: Vec<String> = self.journals.iter().map(|path| path.display().to_string()).collect();
+        let paths: Vec<String> = self.journals.iter().map(|path| path.display().to_string()).collect();
         let mut pairs = vec![
             ("verdict", self.verdict.clone()),
             ("after", self.after.clone()),
-            ("journals", listed.join("\n")),
+            ("journals", paths.join("\n")),
         ];
         pairs.extend(REPORTS.map(|(name, _)| {
-            let found = self.reports.iter().find(|(known, _)| *known == name);
-            (name, found.map(|(_, path)| path.display().to_string()).unwrap_or_default())
+            let report = self.reports.iter().find(|(report_name, _)| *report_name == name);
+            (name, report.map(|(_, path)| path.display().to_string()).unwrap_or_default())
         }));
         pairs
     }

@@ -88,8 +88,8 @@ pub(crate) async fn demo(context: &AppContext, scenario: DemoScenario) -> Result
     let root = std::path::absolute(temp_dir.path()).map_err(|error| unwritten(&error))?;
     let no_settings = root.join("settings.yaml");
     write_file(&no_settings, "{}\n").map_err(|error| unwritten(&error))?;
-    let more = [("experiment.json", scenario.experiment), (MARKER_FILE, "")];
-    for (path, text) in SERVICES.iter().chain(scenario.files).chain(&more) {
+    let extra_files = [("experiment.json", scenario.experiment), (MARKER_FILE, "")];
+    for (path, text) in SERVICES.iter().chain(scenario.files).chain(&extra_files) {
         write_file(&root.join(path), text).map_err(|error| unwritten(&error))?;
     }
     let context = &AppContext {
@@ -163,7 +163,7 @@ async fn run_arm(
         outcome if outcome == expected => {}
         outcome => return Err(DemoError::OtherOutcome { arm, outcome, expected }),
     }
-    let mut record = load_journals::one(&journal).map_err(|error| failed(&AppError::from(error)))?;
+    let mut record = load_journals::load_one(&journal).map_err(|error| failed(&AppError::from(error)))?;
     // the final path, for the reports
     record.source = format!("{OUTPUT_DIR}/{name}/journal-1.json");
     Ok(record)

@@ -79,11 +79,12 @@ mod tests {
 
     #[test]
     fn unreachable_cluster_has_its_own_outcome() {
-        let away = || CheckResult { unreachable: true, ..CheckResult::error("cluster", "away", "wait") };
+        let unreachable =
+            || CheckResult { unreachable: true, ..CheckResult::error("cluster", "away", "wait") };
         let check = |findings: &[CheckResult], expected: Outcome| assert_eq!(outcome_of(findings), expected);
         check(&[CheckResult::ok("a", ""), CheckResult::warning("b", "", "")], Outcome::Success);
-        check(&[CheckResult::warning("b", "", ""), away()], Outcome::Unreachable);
-        check(&[CheckResult::error("plugin", "", ""), away()], Outcome::Deviated);
+        check(&[CheckResult::warning("b", "", ""), unreachable()], Outcome::Unreachable);
+        check(&[CheckResult::error("plugin", "", ""), unreachable()], Outcome::Deviated);
         check(&[], Outcome::Success);
     }
 }

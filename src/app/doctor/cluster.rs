@@ -27,11 +27,11 @@ pub(super) async fn check_cluster(
 ) -> (Vec<CheckResult>, Option<Arc<ClusterClient>>) {
     let files = kubeconfigs(flags, environment);
     // the default kubeconfig file need not exist
-    let listed = environment.get("KUBECONFIG").is_some_and(|list| !list.is_empty());
-    let named = flags.kubeconfig.is_some();
+    let has_variable = environment.get("KUBECONFIG").is_some_and(|list| !list.is_empty());
+    let has_flag = flags.kubeconfig.is_some();
     let relevant: Vec<&KubeconfigSource> =
-        files.iter().filter(|file| file.exists || named || listed).collect();
-    let mut findings = check_kubeconfigs(&relevant, named);
+        files.iter().filter(|file| file.exists || has_flag || has_variable).collect();
+    let mut findings = check_kubeconfigs(&relevant, has_flag);
     let broken = files.iter().any(|file| file.names.is_err());
     let cluster = match connect(flags, environment, &Map::new()).await {
         Ok(cluster) => Arc::new(cluster),
@@ -42,11 +42,11 @@ pub(super) async fn check_cluster(
             return (findings, None);
         }
     };
-    let place = match &cluster.context {
+    let location = match &cluster.context {
         Some(context) => format!("{context}, namespace {}", cluster.namespace),
         None => format!("{}, namespace {}", cluster.source, cluster.namespace),
     };
-    findings.push(CheckResult::ok("context", place));
+    findings.push(CheckResult::ok("context", location));
     match cluster.version().await {
         Err(error) => {
             findings.push(connection_error(&error, environment));
@@ -64,7 +64,7 @@ pub(super) async fn check_cluster(
 /// Checks the kubeconfig files.
 fn check_kubeconfigs(files: &[&KubeconfigSource], named: bool) -> Vec<CheckResult> {
     const CHECK: &str = "kubeconfig";
-    let one = |file: &&KubeconfigSource| {
+    let check_file = |file: &&KubeconfigSource| {
         let path = file.path.display();
         match &file.names {
             Err(error) => CheckResult::error(
@@ -93,7 +93,7 @@ fn check_kubeconfigs(files: &[&KubeconfigSource], named: bool) -> Vec<CheckResul
             ),
         }
     };
-    files.iter().map(one).collect()
+    files.iter().map(check_file).collect()
 }
 
 /// Reports that no cluster is configured, or that the context does not exist.

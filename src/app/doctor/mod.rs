@@ -25,13 +25,13 @@ use crate::console::{ConsoleLine, LineLevel};
 use crate::diagnostic::Diagnostic;
 use crate::error_code::ErrorCode;
 use crate::experiment::Experiment;
-use crate::k8s::rbac::{roles, who};
+use crate::k8s::rbac::{current_user, roles};
 use crate::k8s::service::endpoint_permission;
 use crate::k8s::{ConnectionFlags, connect};
 use crate::source;
 use crate::value::Map;
 
-use permissions::PermissionPlace;
+use permissions::PermissionScope;
 
 pub(crate) use check_result::{CheckResult, CheckState};
 pub(crate) use programs::PluginInfo;
@@ -125,9 +125,9 @@ pub(crate) async fn check(
         findings.push(permissions::check_trial(&cluster).await);
     } else {
         let endpoints = endpoint_permission(Some(&cluster)).await;
-        let (namespace, inside) = (cluster.namespace.as_str(), cluster.inside);
-        let place = PermissionPlace { namespace, inside, endpoints };
-        let needed = permissions::collect_needed(&context.connection, &run_context, &experiments, place);
+        let (namespace, in_cluster) = (cluster.namespace.as_str(), cluster.in_cluster);
+        let scope = PermissionScope { namespace, in_cluster, endpoints };
+        let needed = permissions::collect_needed(&context.connection, &run_context, &experiments, scope);
         findings.extend(permissions::check_needed(&cluster, &needed).await);
     }
     Ok(DoctorOutcome { findings })
@@ -147,19 +147,19 @@ pub(crate) async fn needed_roles(
 ) -> Result<Vec<Json>, DoctorFailure> {
     let DoctorInputs { run_context, experiments, flags } = DoctorInputs::read(context, request).await?;
     let cluster = connect(&flags, &run_context.environment, &Map::new()).await.ok();
-    let place = cluster.as_ref().map(|cluster| (cluster.namespace.clone(), cluster.inside));
-    let (namespace, inside) =
-        place.unwrap_or_else(|| (flags.namespace.clone().unwrap_or_else(|| "default".to_owned()), false));
+    let scope = cluster.as_ref().map(|cluster| (cluster.namespace.clone(), cluster.in_cluster));
+    let (namespace, in_cluster) =
+        scope.unwrap_or_else(|| (flags.namespace.clone().unwrap_or_else(|| "default".to_owned()), false));
     let endpoints = endpoint_permission(cluster.as_ref()).await;
-    let place = PermissionPlace { namespace: &namespace, inside, endpoints };
-    let needed = permissions::collect_needed(&context.connection, &run_context, &experiments, place);
+    let scope = PermissionScope { namespace: &namespace, in_cluster, endpoints };
+    let needed = permissions::collect_needed(&context.connection, &run_context, &experiments, scope);
     let warn = |text: String| context.reporter.show(&ConsoleLine::note(LineLevel::Warning, text));
-    for what in &needed.unknown {
-        warn(format!("the role lacks permissions: {what}"));
+    for function in &needed.unknown {
+        warn(format!("the role lacks permissions: {function}"));
     }
     let user = match (&flags.impersonate, &cluster) {
         (Some(user), _) => Some(user.clone()),
-        (None, Some(cluster)) => who(cluster).await,
+        (None, Some(cluster)) => current_user(cluster).await,
         (None, None) => None,
     };
     if user.is_none() {

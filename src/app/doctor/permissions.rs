@@ -58,7 +58,7 @@ pub(super) fn collect_needed(
     connection: &ConnectionOptions,
     run_context: &RunContext,
     experiments: &[Experiment],
-    place: PermissionPlace<'_>,
+    permission_scope: PermissionScope<'_>,
 ) -> NeededPermissions {
     let mut all = NeededPermissions::default();
     for experiment in experiments {
@@ -77,8 +77,10 @@ pub(super) fn collect_needed(
                 Err(error) => Err(UndeterminedPermissions::Unresolved(error.to_string())),
                 // its permissions cannot be known
                 Ok(ResolvedActivity::Process(_)) => Ok(Vec::new()),
-                Ok(ResolvedActivity::Http(call)) => Ok(request_permissions(connection, &call, place)),
-                Ok(ResolvedActivity::Python(call)) => function_permissions(&call, place.namespace),
+                Ok(ResolvedActivity::Http(call)) => {
+                    Ok(request_permissions(connection, &call, permission_scope))
+                }
+                Ok(ResolvedActivity::Python(call)) => function_permissions(&call, permission_scope.namespace),
             };
             match permissions {
                 Ok(permissions) => all.permissions.extend(permissions),
@@ -92,10 +94,10 @@ pub(super) fn collect_needed(
 
 /// Where the permissions are needed.
 #[derive(Clone, Copy)]
-pub(super) struct PermissionPlace<'a> {
+pub(super) struct PermissionScope<'a> {
     pub(super) namespace: &'a str,
     /// Whether this program runs in a Pod of the cluster.
-    pub(super) inside: bool,
+    pub(super) in_cluster: bool,
     /// The permission to read the endpoints of a Service.
     pub(super) endpoints: &'static str,
 }
@@ -119,7 +121,7 @@ fn function_permissions(
 fn request_permissions(
     connection: &ConnectionOptions,
     call: &HttpCall,
-    place: PermissionPlace<'_>,
+    permission_scope: PermissionScope<'_>,
 ) -> Vec<Permission> {
     let (access, aliases) = (connection.service_access, &connection.service_aliases);
     let Some((url, service)) =
@@ -130,13 +132,13 @@ fn request_permissions(
     let plain = call.method == "GET" && url.scheme() == "http";
     let needs: &[&str] = match access {
         ServiceAccess::Direct => &[],
-        ServiceAccess::Auto if place.inside => &["get services"],
+        ServiceAccess::Auto if permission_scope.in_cluster => &["get services"],
         ServiceAccess::Auto | ServiceAccess::Proxy if plain => &["get services", "get services/proxy"],
         ServiceAccess::Auto | ServiceAccess::Proxy | ServiceAccess::PortForward => {
-            &["get services", place.endpoints, "get pods/portforward", "create pods/portforward"]
+            &["get services", permission_scope.endpoints, "get pods/portforward", "create pods/portforward"]
         }
     };
-    let namespace = service.namespace.as_deref().unwrap_or(place.namespace);
+    let namespace = service.namespace.as_deref().unwrap_or(permission_scope.namespace);
     needs.iter().map(|need| Permission::parse(need, namespace)).collect()
 }
 
@@ -160,9 +162,9 @@ pub(super) async fn check_needed(cluster: &ClusterClient, needed: &NeededPermiss
             }
         }
     }
-    for what in &needed.unknown {
+    for function in &needed.unknown {
         let hint = "check it manually, or set the value with --var";
-        findings.push(CheckResult::warning(CHECK, format!("cannot be determined: {what}"), hint));
+        findings.push(CheckResult::warning(CHECK, format!("cannot be determined: {function}"), hint));
     }
     match needed.permissions.len() {
         0 if findings.is_empty() => findings.push(CheckResult::ok(CHECK, "none needed")),

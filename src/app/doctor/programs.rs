@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use super::check_result::CheckResult;
-use crate::app::search_path::{distrusted, find, folders, program_name, said};
+use crate::app::search_path::{distrust_reason, find, program_name, program_output, search_dirs};
 use crate::config::ProcessEnv;
 use crate::provider::is_runnable;
+use crate::sort;
 
 /// kubectl supports plugin completion from this minor version on.
 const MIN_COMPLETION_MINOR: u32 = 26;
@@ -69,11 +70,11 @@ async fn find_programs(plugin: &PluginInfo, environment: &ProcessEnv, this_progr
     let name = plugin.program.as_str();
     let this_program = this_program.canonicalize().ok();
     let mut matches = Vec::new();
-    for dir in folders(environment) {
+    for dir in search_dirs(environment) {
         let Ok(entries) = std::fs::read_dir(&dir) else { continue };
         let mut files: Vec<String> =
             entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        files.sort();
+        sort::sort(&mut files);
         for file in files {
             let path = dir.join(&file);
             let Some(stem) = program_name(&file).filter(|stem| stem.starts_with(name)) else { continue };
@@ -101,19 +102,21 @@ async fn identify(
     if path.canonicalize().ok().as_deref() == this_program {
         return ProgramIdentity::This;
     }
-    if let Some(reason) = distrusted(path) {
+    if let Some(reason) = distrust_reason(path) {
         return ProgramIdentity::Unchecked(reason);
     }
-    let said = said(path, &["--version"], environment).await.unwrap_or_default();
-    match parse_own_version(&plugin.shown, &said) {
+    let output = program_output(path, &["--version"], environment).await.unwrap_or_default();
+    match parse_own_version(&plugin.shown, &output) {
         Some(version) => ProgramIdentity::Copy(version.to_owned()),
-        None => ProgramIdentity::Foreign(said.lines().next().unwrap_or_default().chars().take(60).collect()),
+        None => {
+            ProgramIdentity::Foreign(output.lines().next().unwrap_or_default().chars().take(60).collect())
+        }
     }
 }
 
 /// Parses the version output of this program: `kubectl chaos 0.1.0 (…)`.
-fn parse_own_version<'a>(displayed: &str, said: &'a str) -> Option<&'a str> {
-    let rest = said.trim_end().strip_prefix(displayed)?.strip_prefix(' ')?;
+fn parse_own_version<'a>(displayed: &str, output: &'a str) -> Option<&'a str> {
+    let rest = output.trim_end().strip_prefix(displayed)?.strip_prefix(' ')?;
     let (version, about) = rest.split_once(" (")?;
     let digits = version.starts_with(|c: char| c.is_ascii_digit()) && !version.contains(' ');
     (digits && about.ends_with(')') && !about.contains('\n')).then_some(version)
@@ -121,8 +124,8 @@ fn parse_own_version<'a>(displayed: &str, said: &'a str) -> Option<&'a str> {
 
 /// Checks which programs kubectl runs for the plugin and for its commands.
 fn check_plugin_names(name: &str, programs: &[PathEntry], commands: &BTreeSet<String>) -> Vec<CheckResult> {
-    let mut same = programs.iter().filter(|program| program.name == name);
-    let Some(first) = same.next() else {
+    let mut candidates = programs.iter().filter(|program| program.name == name);
+    let Some(first) = candidates.next() else {
         let hint = format!(
             "kubectl finds plugins on PATH only: copy this program to a directory on PATH, as {name}"
         );
@@ -136,9 +139,9 @@ fn check_plugin_names(name: &str, programs: &[PathEntry], commands: &BTreeSet<St
             format!("kubectl runs {path}, another copy (version {version})"),
             "remove one of the two, or put the directory of this one first on PATH",
         ),
-        ProgramIdentity::Foreign(words) => CheckResult::error(
+        ProgramIdentity::Foreign(output) => CheckResult::error(
             "plugin",
-            format!("kubectl runs {path}, which is another program{}", quote_output(words)),
+            format!("kubectl runs {path}, which is another program{}", quote_output(output)),
             "probably the krew plugin \"chaos\" of another project: remove it (kubectl krew uninstall chaos), or put \
              the directory of this program first on PATH",
         ),
@@ -149,15 +152,16 @@ fn check_plugin_names(name: &str, programs: &[PathEntry], commands: &BTreeSet<St
         ),
         ProgramIdentity::Extension => return Vec::new(),
     }];
-    for later in same {
-        let what = match &later.identity {
+    for shadowed in candidates {
+        let description = match &shadowed.identity {
             ProgramIdentity::Copy(version) => format!(", another copy (version {version})"),
-            ProgramIdentity::Foreign(words) => format!(", another program{}", quote_output(words)),
+            ProgramIdentity::Foreign(output) => format!(", another program{}", quote_output(output)),
             ProgramIdentity::This | ProgramIdentity::Unchecked(_) | ProgramIdentity::Extension => {
                 String::new()
             }
         };
-        let message = format!("{}{what} never runs: {path} comes first on PATH", later.path.display());
+        let message =
+            format!("{}{description} never runs: {path} comes first on PATH", shadowed.path.display());
         findings.push(CheckResult::warning("plugin", message, "remove one of the two"));
     }
     for program in programs.iter().filter(|program| program.identity == ProgramIdentity::Extension) {
@@ -169,34 +173,34 @@ fn check_plugin_names(name: &str, programs: &[PathEntry], commands: &BTreeSet<St
     findings
 }
 
-fn quote_output(words: &str) -> String {
-    if words.trim().is_empty() { String::new() } else { format!(" (output: \"{}\")", words.trim()) }
+fn quote_output(output: &str) -> String {
+    if output.trim().is_empty() { String::new() } else { format!(" (output: \"{}\")", output.trim()) }
 }
 
 /// Returns the command that a program with this name suffix shadows, such as `-run`. File names have
 /// underscores in place of dashes.
 fn shadowed_command(rest: &str, commands: &BTreeSet<String>) -> Option<String> {
-    let words: Vec<String> = rest.strip_prefix('-')?.split('-').map(|part| part.replace('_', "-")).collect();
-    Some(words.join(" ")).filter(|command| commands.contains(command))
+    let parts: Vec<String> = rest.strip_prefix('-')?.split('-').map(|part| part.replace('_', "-")).collect();
+    Some(parts.join(" ")).filter(|command| commands.contains(command))
 }
 
 /// Checks that kubectl is installed, and its version.
 async fn check_kubectl(plugin: &PluginInfo, environment: &ProcessEnv) -> CheckResult {
-    let named = environment.get("KUBECTL_PATH").map(PathBuf::from).filter(|path| is_runnable(path));
-    let Some(path) = named.or_else(|| find("kubectl", environment)) else {
+    let configured = environment.get("KUBECTL_PATH").map(PathBuf::from).filter(|path| is_runnable(path));
+    let Some(path) = configured.or_else(|| find("kubectl", environment)) else {
         let hint = format!("{} works without it, under its own name", plugin.program);
         return CheckResult::warning("kubectl", "kubectl is not on PATH", hint);
     };
     let displayed = path.display();
-    if let Some(reason) = distrusted(&path) {
+    if let Some(reason) = distrust_reason(&path) {
         return CheckResult::warning(
             "kubectl",
             format!("{displayed} was not run: {reason}"),
             "remove its directory from PATH",
         );
     }
-    let said = said(&path, &["version", "--client", "-o", "json"], environment).await;
-    let answer: Json = said.and_then(|said| serde_json::from_str(&said).ok()).unwrap_or_default();
+    let output = program_output(&path, &["version", "--client", "-o", "json"], environment).await;
+    let answer: Json = output.and_then(|output| serde_json::from_str(&output).ok()).unwrap_or_default();
     let version = answer.pointer("/clientVersion/gitVersion").and_then(Json::as_str);
     match (version, version.and_then(parse_minor)) {
         (Some(version), Some(minor)) if minor < MIN_COMPLETION_MINOR => CheckResult::warning(
@@ -255,26 +259,26 @@ mod tests {
 
     #[test]
     fn first_program_on_path_is_reported() {
-        let this = || program("/a/kubectl-chaos", ProgramIdentity::This);
+        let own = || program("/a/kubectl-chaos", ProgramIdentity::This);
         let copy = || program("/b/kubectl-chaos", ProgramIdentity::Copy("0.0.9".to_owned()));
         let foreign =
             || program("/c/kubectl-chaos", ProgramIdentity::Foreign("kubectl-chaos v0.1.1".to_owned()));
         let unasked = || program("/d/kubectl-chaos", ProgramIdentity::Unchecked("writable by all users"));
         check(&[], &[(CheckState::Warning, "kubectl-chaos is not on PATH")]);
-        check(&[this()], &[(CheckState::Ok, "kubectl runs /a/kubectl-chaos")]);
+        check(&[own()], &[(CheckState::Ok, "kubectl runs /a/kubectl-chaos")]);
         check(&[copy()], &[(CheckState::Warning, "another copy (version 0.0.9)")]);
         check(&[foreign()], &[(CheckState::Error, "kubectl krew uninstall chaos")]);
         check(&[foreign()], &[(CheckState::Error, "(output: \"kubectl-chaos v0.1.1\")")]);
         check(&[unasked()], &[(CheckState::Error, "writable by all users")]);
         check(
-            &[foreign(), this()],
+            &[foreign(), own()],
             &[
                 (CheckState::Error, "another program"),
                 (CheckState::Warning, "/a/kubectl-chaos never runs: /c/kubectl-chaos comes first"),
             ],
         );
         check(
-            &[this(), foreign(), copy()],
+            &[own(), foreign(), copy()],
             &[
                 (CheckState::Ok, "/a/"),
                 (CheckState::Warning, "/c/kubectl-chaos, another program"),
@@ -285,11 +289,11 @@ mod tests {
 
     #[test]
     fn longer_plugin_names_shadow_commands() {
-        let this = || program("/a/kubectl-chaos", ProgramIdentity::This);
+        let own = || program("/a/kubectl-chaos", ProgramIdentity::This);
         let extension = |name: &str| program(&format!("/b/{name}"), ProgramIdentity::Extension);
         let takes = |name: &str, verb: &str| {
             check(
-                &[this(), extension(name)],
+                &[own(), extension(name)],
                 &[(CheckState::Ok, ""), (CheckState::Error, &format!("command {verb};"))],
             );
         };
@@ -297,14 +301,14 @@ mod tests {
         takes("kubectl-chaos-embedded-serve", "embedded serve");
         takes("kubectl-chaos-sample_app", "sample-app");
         for other in ["kubectl-chaos-mesh", "kubectl-chaos-run-it", "kubectl-chaos-sample-app"] {
-            check(&[this(), extension(other)], &[(CheckState::Ok, "")]);
+            check(&[own(), extension(other)], &[(CheckState::Ok, "")]);
         }
     }
 
     #[test]
     fn own_version_output_is_recognised() {
-        let check = |said: &str, expected: Option<&str>| {
-            assert_eq!(parse_own_version("kubectl chaos", said), expected, "{said}");
+        let check = |output: &str, expected: Option<&str>| {
+            assert_eq!(parse_own_version("kubectl chaos", output), expected, "{output}");
         };
         check("kubectl chaos 0.1.0 (x86_64-unknown-linux-musl)\n", Some("0.1.0"));
         check("kubectl chaos 1.2.3-rc.1 (commit abcdef1, x)\n", Some("1.2.3-rc.1"));

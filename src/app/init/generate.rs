@@ -67,7 +67,7 @@ fn build_probe(spec: &ExperimentSpec) -> Json {
 
 /// Builds the fault and its rollbacks. Values that users may change become configuration entries.
 fn build_steps(spec: &ExperimentSpec, configuration: &mut Map<String, Json>) -> (Json, Vec<Json>) {
-    let mut put = |name: &str, value: Json| drop(configuration.insert(name.to_owned(), value));
+    let mut set = |name: &str, value: Json| drop(configuration.insert(name.to_owned(), value));
     let function = |name: &str, module: &str, function: &str, arguments: Json| {
         let mut arguments = arguments;
         if spec.namespace.is_some() {
@@ -81,22 +81,22 @@ fn build_steps(spec: &ExperimentSpec, configuration: &mut Map<String, Json>) -> 
     };
     let (mut action, rollbacks) = match &spec.fault {
         FaultSpec::KillPods { selector } => {
-            put("label_selector", selector.as_str().into());
+            set("label_selector", selector.as_str().into());
             let arguments = json!({"label_selector": "${label_selector}", "qty": 1, "rand": true});
             (function("kill-a-pod", "pod.actions", "terminate_pods", arguments), Vec::new())
         }
         FaultSpec::ScaleToZero { name, replicas } => {
-            put("deployment", name.as_str().into());
-            put("replicas", (*replicas).into());
-            let scale = |what: &str, replicas: Json| {
+            set("deployment", name.as_str().into());
+            set("replicas", (*replicas).into());
+            let scale = |name: &str, replicas: Json| {
                 let arguments = json!({"name": "${deployment}", "replicas": replicas});
-                function(what, "deployment.actions", "scale_deployment", arguments)
+                function(name, "deployment.actions", "scale_deployment", arguments)
             };
             (scale("scale-to-zero", 0.into()), vec![scale("scale-back", "${replicas}".into())])
         }
         FaultSpec::DeleteService { name, manifest } => {
-            put("service", name.as_str().into());
-            put("manifest", manifest.as_str().into());
+            set("service", name.as_str().into());
+            set("manifest", manifest.as_str().into());
             let delete = function(
                 "delete-service",
                 "service.actions",
@@ -173,10 +173,10 @@ mod tests {
 
     #[test]
     fn dollar_signs_in_commands_are_escaped() {
-        let words = |text: &[&str]| text.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let strings = |text: &[&str]| text.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let fault = FaultSpec::Process {
-            command: words(&["sh", "-c", "kill $PID ${url}"]),
-            undo: Some(words(&["up"])),
+            command: strings(&["sh", "-c", "kill $PID ${url}"]),
+            undo: Some(strings(&["up"])),
         };
         let composed = generate_from(fault, None);
         let provider = &composed["method"][0]["provider"];

@@ -268,8 +268,8 @@ async fn fetch_object(
     name: &str,
 ) -> Result<Option<Json>, k8s::Error> {
     let kind = DiscoveredKinds::default().of(cluster, version, kind).await?;
-    let bare = serde_json::json!({"metadata": {"name": name, "namespace": cluster.namespace}});
-    get_object(cluster, &kind, &bare).await
+    let reference = serde_json::json!({"metadata": {"name": name, "namespace": cluster.namespace}});
+    get_object(cluster, &kind, &reference).await
 }
 
 /// Prepares the manifest that recreates the Service: the given file, or a new file next to the experiment.

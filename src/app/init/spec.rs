@@ -128,7 +128,7 @@ impl ExperimentSpec {
 /// Checks that no flag of another fault is given.
 fn check_fault_flags(fault: FaultKind, request: &InitRequest) -> Result<(), SpecError> {
     use FaultKind::{DeleteService, KillPods, Process, ScaleToZero};
-    let given: [(&'static str, bool, &[FaultKind]); 7] = [
+    let given_flags: [(&'static str, bool, &[FaultKind]); 7] = [
         ("--label-selector", request.label_selector.is_some(), &[KillPods]),
         ("--target", request.target.is_some(), &[ScaleToZero, DeleteService]),
         ("--replicas", request.replicas.is_some(), &[ScaleToZero]),
@@ -137,7 +137,7 @@ fn check_fault_flags(fault: FaultKind, request: &InitRequest) -> Result<(), Spec
         ("--undo", request.undo.is_some(), &[Process]),
         ("--no-undo", request.needs_no_undo, &[Process]),
     ];
-    match given.into_iter().find(|(_, given, of)| *given && !of.contains(&fault)) {
+    match given_flags.into_iter().find(|(_, is_given, of)| *is_given && !of.contains(&fault)) {
         None => Ok(()),
         Some((flag, _, faults)) => {
             let faults = faults.iter().map(|fault| fault.name()).collect();
@@ -289,7 +289,7 @@ pub(crate) fn parse_command(text: &str) -> Result<Vec<String>, SpecError> {
         return Err(SpecError::ShellSyntax { quoted });
     }
     match shlex::split(text) {
-        Some(words) if !words.is_empty() && !words[0].is_empty() => Ok(words),
+        Some(command) if !command.is_empty() && !command[0].is_empty() => Ok(command),
         Some(_) => Err(SpecError::NoProgram),
         None => Err(SpecError::Quotes(text.to_owned())),
     }
@@ -427,11 +427,13 @@ mod tests {
 
     #[test]
     fn selector_without_positive_term_is_rejected() {
-        for good in ["app=web", "app==web", " app = web ", "a!=b,app=web", "tier in (a, b)", "app=web,!old"] {
-            assert_eq!(parse_selector(good), Ok(good.trim().to_owned()), "{good}");
+        for valid in ["app=web", "app==web", " app = web ", "a!=b,app=web", "tier in (a, b)", "app=web,!old"]
+        {
+            assert_eq!(parse_selector(valid), Ok(valid.trim().to_owned()), "{valid}");
         }
-        for wrong in ["", " ", ",", "app=web,", "a!=b", "!a", "a", "a notin (b)", "=b", "a in (b", "a=b\nc"] {
-            assert!(parse_selector(wrong).is_err(), "{wrong}");
+        for invalid in ["", " ", ",", "app=web,", "a!=b", "!a", "a", "a notin (b)", "=b", "a in (b", "a=b\nc"]
+        {
+            assert!(parse_selector(invalid).is_err(), "{invalid}");
         }
     }
 
@@ -447,12 +449,13 @@ mod tests {
         check("web:8080", Some("web :8080/"));
         check("web/a?b=c", Some("web /a?b=c"));
         check("web:8080/a", Some("web :8080/a"));
-        for wrong in ["", "Web", "web.shop", "web:port", "-web", "web:99999", "a b", "http://shop", "web:"] {
-            check(wrong, None);
+        for invalid in ["", "Web", "web.shop", "web:port", "-web", "web:99999", "a b", "http://shop", "web:"]
+        {
+            check(invalid, None);
         }
         assert!(parse_url("https://x:1/y").is_ok());
-        for wrong in ["", "x", "ftp://x/", "http://", "/a", "http://http://x"] {
-            assert!(parse_url(wrong).is_err(), "{wrong}");
+        for invalid in ["", "x", "ftp://x/", "http://", "/a", "http://http://x"] {
+            assert!(parse_url(invalid).is_err(), "{invalid}");
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::github::WorkflowJob;
 use crate::github::workflow_command::{Annotation, AnnotationLevel};
 use crate::report::ReportSummary;
 use crate::report::summary::{ProbeCheckState, RunSummary, StepStatus, shorten};
+use crate::sort;
 
 /// Maximum number of annotations; one more counts the rest.
 const MAX_ANNOTATIONS: usize = 10;
@@ -27,7 +28,7 @@ struct RunProblem {
     level: AnnotationLevel,
     section: ExperimentSection,
     name: String,
-    what: &'static str,
+    title: &'static str,
     detail: String,
     runs: usize,
 }
@@ -47,9 +48,9 @@ impl ExperimentSource {
     }
 
     /// Returns the line of the first activity with a name.
-    fn line(&self, part: ExperimentSection, name: &str) -> Option<u32> {
+    fn line(&self, section: ExperimentSection, name: &str) -> Option<u32> {
         let root = self.root.as_ref()?;
-        let list = match part {
+        let list = match section {
             ExperimentSection::Rollbacks => root.get("rollbacks"),
             ExperimentSection::Method => root.get("method"),
             ExperimentSection::Hypothesis => {
@@ -58,8 +59,10 @@ impl ExperimentSource {
         };
         let SpannedKind::List(items) = &list?.kind else { return None };
         let is_named = |node: &&SpannedValue| {
-            let named = node.get("name").or_else(|| node.get("ref"));
-            named.and_then(SpannedValue::as_text).is_some_and(|text| text == name || shorten(text) == name)
+            let name_or_reference = node.get("name").or_else(|| node.get("ref"));
+            name_or_reference
+                .and_then(SpannedValue::as_text)
+                .is_some_and(|text| text == name || shorten(text) == name)
         };
         items.iter().find(is_named).map(|node| node.position.line)
     }
@@ -69,19 +72,20 @@ impl ExperimentSource {
 pub(super) fn repository_path(path: &Path, workspace: Option<&Path>) -> Option<String> {
     let workspace =
         workspace.map_or_else(|| std::env::current_dir().ok(), |folder| Some(folder.to_owned()))?;
-    let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
-    let relative: PathBuf = whole(path)?.strip_prefix(whole(&workspace)?).ok()?.to_owned();
-    let parts: Vec<String> = relative.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    let absolute = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
+    let relative: PathBuf = absolute(path)?.strip_prefix(absolute(&workspace)?).ok()?.to_owned();
+    let parts: Vec<String> =
+        relative.iter().map(|component| component.to_string_lossy().into_owned()).collect();
     (!parts.is_empty()).then(|| parts.join("/"))
 }
 
 /// Returns the annotations of a summary: problems of the runs, and an unfavourable verdict of the comparison.
 pub(super) fn annotations(summary: &ReportSummary, source: Option<&ExperimentSource>) -> Vec<Annotation> {
     let file = source.map(|source| source.file.clone());
-    let mut shown: Vec<Annotation> = Vec::new();
+    let mut visible: Vec<Annotation> = Vec::new();
     if let Some(level) = summary.comparison.as_ref().and_then(comparison_level) {
         let title = format!("{}: {}", summary.title(), summary.headline());
-        shown.push(Annotation { file: file.clone(), ..Annotation::new(level, title, summary.reason()) });
+        visible.push(Annotation { file: file.clone(), ..Annotation::new(level, title, summary.reason()) });
     }
     for problem in collect_problems(summary) {
         let line = source.and_then(|source| source.line(problem.section, &problem.name));
@@ -90,26 +94,26 @@ pub(super) fn annotations(summary: &ReportSummary, source: Option<&ExperimentSou
             (all, runs) => format!(" (in {runs} of {all} runs)"),
         };
         let detail = if problem.detail.is_empty() { String::new() } else { format!(": {}", problem.detail) };
-        let message = format!("{}{detail}{runs}", problem.what);
-        shown.push(Annotation {
+        let message = format!("{}{detail}{runs}", problem.title);
+        visible.push(Annotation {
             file: file.clone(),
             line,
             ..Annotation::new(problem.level, problem.name, message)
         });
     }
     // the most important ones stay
-    shown.sort_by_key(|annotation| annotation.level);
-    let more = shown.len().saturating_sub(MAX_ANNOTATIONS);
-    shown.truncate(MAX_ANNOTATIONS);
-    shown.sort_by_key(|annotation| (annotation.level, annotation.line));
-    if more > 0 {
-        shown.push(Annotation::new(
+    sort::sort_by_key(&mut visible, |annotation| annotation.level);
+    let omitted = visible.len().saturating_sub(MAX_ANNOTATIONS);
+    visible.truncate(MAX_ANNOTATIONS);
+    sort::sort_by_key(&mut visible, |annotation| (annotation.level, annotation.line));
+    if omitted > 0 {
+        visible.push(Annotation::new(
             AnnotationLevel::Notice,
             "kubectl-chaos",
-            format!("+{more} more: see the job summary"),
+            format!("+{omitted} more: see the job summary"),
         ));
     }
-    shown
+    visible
 }
 
 /// Returns the level of an unfavourable comparison.
@@ -125,37 +129,37 @@ fn comparison_level(comparison: &RunComparison) -> Option<AnnotationLevel> {
 
 /// Collects the problems of all runs, each once.
 fn collect_problems(summary: &ReportSummary) -> Vec<RunProblem> {
-    let mut found: Vec<RunProblem> = Vec::new();
-    for one in summary.runs.iter().flat_map(|run| run_problems(run, summary.comparison.is_some())) {
-        let same = |known: &&mut RunProblem| {
-            (known.level, known.section, &known.name, known.what)
-                == (one.level, one.section, &one.name, one.what)
+    let mut problems: Vec<RunProblem> = Vec::new();
+    for problem in summary.runs.iter().flat_map(|run| run_problems(run, summary.comparison.is_some())) {
+        let is_same = |existing: &&mut RunProblem| {
+            (existing.level, existing.section, &existing.name, existing.title)
+                == (problem.level, problem.section, &problem.name, problem.title)
         };
-        match found.iter_mut().find(same) {
-            Some(known) => known.runs += 1,
-            None => found.push(one),
+        match problems.iter_mut().find(is_same) {
+            Some(existing) => existing.runs += 1,
+            None => problems.push(problem),
         }
     }
     // problems of the same importance stay in the order of the runs
-    found.sort_by_key(|problem| (problem.level, problem.section));
-    found
+    sort::sort_by_key(&mut problems, |problem| (problem.level, problem.section));
+    problems
 }
 
 fn run_problems(run: &RunSummary, compared: bool) -> Vec<RunProblem> {
     let problem = |level: AnnotationLevel,
-                   part: ExperimentSection,
+                   section: ExperimentSection,
                    name: &str,
-                   what: &'static str,
+                   title: &'static str,
                    detail: &str| {
-        RunProblem { level, section: part, name: name.to_owned(), what, detail: detail.to_owned(), runs: 1 }
+        RunProblem { level, section, name: name.to_owned(), title, detail: detail.to_owned(), runs: 1 }
     };
-    let mut found = Vec::new();
-    for (part, steps) in
+    let mut problems = Vec::new();
+    for (section, steps) in
         [(ExperimentSection::Rollbacks, &run.rollbacks), (ExperimentSection::Method, &run.method)]
     {
         for step in steps {
-            let (level, what) = match step.state {
-                StepStatus::Failed if part == ExperimentSection::Rollbacks => {
+            let (level, title) = match step.state {
+                StepStatus::Failed if section == ExperimentSection::Rollbacks => {
                     (AnnotationLevel::Error, "rollback failed")
                 }
                 StepStatus::Failed if step.is_judged => (AnnotationLevel::Error, "probe failed"),
@@ -166,28 +170,34 @@ fn run_problems(run: &RunSummary, compared: bool) -> Vec<RunProblem> {
                 StepStatus::Cut => (AnnotationLevel::Warning, "interrupted"),
                 _ => continue,
             };
-            found.push(problem(level, part, &step.name, what, &step.detail));
+            problems.push(problem(level, section, &step.name, title, &step.detail));
         }
     }
     // deviations before the change are expected: the change is supposed to fix them
     let was_expected = compared && run.arm.as_ref().is_some_and(|(arm, _)| arm == "before");
     for probe in &run.probes {
-        let seen = [
+        let checks = [
             (Some(&probe.before), "steady state not met before the method", AnnotationLevel::Warning),
             (probe.during.as_ref(), "steady state not met during the method", AnnotationLevel::Error),
             (Some(&probe.after), "steady state not met after the method", AnnotationLevel::Error),
         ];
         let unmet =
             |state: &ProbeCheckState| matches!(state, ProbeCheckState::Unmet | ProbeCheckState::Failed);
-        for (check, what, level) in
-            seen.into_iter().filter_map(|(check, what, level)| Some((check?, what, level)))
+        for (check, title, level) in
+            checks.into_iter().filter_map(|(check, title, level)| Some((check?, title, level)))
         {
             if unmet(&check.state) && !(was_expected && level == AnnotationLevel::Error) {
-                found.push(problem(level, ExperimentSection::Hypothesis, &probe.name, what, &check.observed));
+                problems.push(problem(
+                    level,
+                    ExperimentSection::Hypothesis,
+                    &probe.name,
+                    title,
+                    &check.observed,
+                ));
             }
         }
     }
-    found
+    problems
 }
 
 #[cfg(test)]
@@ -206,9 +216,9 @@ mod tests {
             .iter()
             .map(|(name, status)| json!({"activity": {"type": "action", "name": name}, "status": status}))
             .collect();
-        let seen: Vec<Json> = probes.iter().map(probe).collect();
+        let checks: Vec<Json> = probes.iter().map(probe).collect();
         let journal = json!({"experiment": {"title": "t", "steady-state-hypothesis": {"probes": declared}},
-            "status": "completed", "steady_states": {"after": {"steady_state_met": false, "probes": seen}},
+            "status": "completed", "steady_states": {"after": {"steady_state_met": false, "probes": checks}},
             "run": played});
         Record::read("j", journal.to_string()).unwrap()
     }
@@ -258,15 +268,15 @@ mod tests {
         let names: Vec<String> = (0..25).map(|number| format!("p{number:02}")).collect();
         let probes: Vec<(&str, bool)> = names.iter().map(|name| (name.as_str(), false)).collect();
         let records = [run(&probes, &[]), run(&probes, &[("kill", "failed")])];
-        let shown = annotations(&ReportSummary::from_records(&records, None), None);
-        assert_eq!(shown.len(), 11);
+        let texts = annotations(&ReportSummary::from_records(&records, None), None);
+        assert_eq!(texts.len(), 11);
         assert_eq!(
-            (shown[0].title.as_str(), shown[0].message.as_str()),
+            (texts[0].title.as_str(), texts[0].message.as_str()),
             ("kill", "action failed (in 1 of 2 runs)")
         );
-        assert!(shown[1].message.ends_with("(in 2 of 2 runs)"), "{}", shown[1].message);
+        assert!(texts[1].message.ends_with("(in 2 of 2 runs)"), "{}", texts[1].message);
         assert_eq!(
-            (shown[10].level, shown[10].message.as_str()),
+            (texts[10].level, texts[10].message.as_str()),
             (AnnotationLevel::Notice, "+16 more: see the job summary")
         );
     }

@@ -1,6 +1,6 @@
 //! Publishes results to the job summary, annotations, outputs and a pull-request comment.
 //!
-//! Refusals of GitHub are warnings and do not fail the job. Artifacts are untrusted: see [`Trust::Unknown`].
+//! Refusals of GitHub are warnings and do not fail the job. Artifacts are untrusted: see [`Trust::Untrusted`].
 
 mod annotations;
 mod pull_request;
@@ -121,7 +121,7 @@ pub(crate) async fn publish(
     };
     // untrusted code may have written every file of this job
     let is_untrusted = event.as_ref().map_or(true, WorkflowEvent::is_untrusted);
-    let trust = if is_artifact || is_untrusted { Trust::Unknown } else { Trust::Known };
+    let trust = if is_artifact || is_untrusted { Trust::Untrusted } else { Trust::Trusted };
     let Some(results) = results::read_results(context, request, trust)? else {
         warn(context, "no journals found; nothing to publish", Some("check that the run started"));
         return Ok(Outcome::Success);
@@ -139,9 +139,9 @@ pub(crate) async fn publish(
 /// Logs a message and annotates the job with it.
 fn report(context: &AppContext, level: AnnotationLevel, text: &str, hint: Option<&str>) {
     context.reporter.send_command(&job_annotation(level, text, hint).command());
-    let shown = if level == AnnotationLevel::Notice { LineLevel::Info } else { LineLevel::Warning };
+    let line_level = if level == AnnotationLevel::Notice { LineLevel::Info } else { LineLevel::Warning };
     let hint = hint.map(sanitize_lines);
-    context.reporter.show(&ConsoleLine { hint, ..ConsoleLine::note(shown, sanitize_lines(text)) });
+    context.reporter.show(&ConsoleLine { hint, ..ConsoleLine::note(line_level, sanitize_lines(text)) });
 }
 
 fn warn(context: &AppContext, text: &str, hint: Option<&str>) {
@@ -170,7 +170,7 @@ impl Publication<'_> {
             // an unreadable copy must not prevent the publication
             notes.extend(match base_experiment::hash_of(path) {
                 Ok(base) => {
-                    self.results.experiment_hashes().find_map(|ours| base.changed_by(&ours, reference))
+                    self.results.experiment_hashes().find_map(|current| base.changed_by(&current, reference))
                 }
                 Err(error) => Some(format!(
                     "cannot tell whether the experiment changed: failed to read the base copy: {}",
@@ -490,16 +490,16 @@ mod tests {
         std::fs::write(dir.path().join("journal.json"), journal.to_string()).unwrap();
         let request = PublishRequest { paths: vec![dir.path().to_owned()], ..PublishRequest::default() };
         let check = async |request: PublishRequest, expected: usize| {
-            let written = RefCell::new(Vec::new());
+            let outputs = RefCell::new(Vec::new());
             let write_output = |text: &str| {
-                written.borrow_mut().push(text.to_owned());
+                outputs.borrow_mut().push(text.to_owned());
                 Ok(())
             };
             let outcome = publish(&context(), &request, &write_output).await;
             assert_eq!(outcome, Ok(Outcome::Success));
-            let written = written.into_inner();
-            assert_eq!(written.len(), expected, "{written:?}");
-            assert!(written.iter().all(|text| text.contains("a title")), "{written:?}");
+            let outputs = outputs.into_inner();
+            assert_eq!(outputs.len(), expected, "{outputs:?}");
+            assert!(outputs.iter().all(|text| text.contains("a title")), "{outputs:?}");
         };
         check(request.clone(), 0).await;
         check(PublishRequest { dry_run: true, ..request.clone() }, 1).await;

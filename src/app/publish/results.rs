@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::PublishRequest;
 use crate::app::base_experiment::ExperimentHash;
 use crate::app::comparison::compare_records;
-use crate::app::results_dir::{FoundJournals, Trust, climbs, look, read_carefully};
+use crate::app::results_dir::{FoundJournals, Trust, find_journals, has_parent_component, read_untrusted};
 use crate::app::{AppContext, AppError, Outcome, load_journals};
 use crate::compare::{AfterOutcome, ComparisonVerdict, RunComparison};
 use crate::error_code::ErrorCode;
@@ -55,8 +55,8 @@ pub(super) fn read_results(
     let invalid = |error: AppError| error.with_outcome(Outcome::Invalid);
     let is_default = request.paths.is_empty();
     let inputs = if is_default { vec![request.default_dir.clone()] } else { request.paths.clone() };
-    if trust == Trust::Unknown
-        && let Some(path) = inputs.iter().find(|path| climbs(path))
+    if trust == Trust::Untrusted
+        && let Some(path) = inputs.iter().find(|path| has_parent_component(path))
     {
         let message = format!("invalid path '{}': expected a path without ..", path.display());
         return Err(AppError::new(ErrorCode::PublishInput, message));
@@ -71,20 +71,20 @@ pub(super) fn read_results(
         }
         _ => None,
     };
-    let found = match &dir {
+    let journals = match &dir {
         None => FoundJournals::Runs(inputs),
         Some(dir) if std::fs::symlink_metadata(dir).is_err() => return Ok(None),
-        Some(dir) => look(dir, trust).map_err(|error| invalid(error.into()))?,
+        Some(dir) => find_journals(dir, trust).map_err(|error| invalid(error.into()))?,
     };
-    let paths = found.all();
+    let paths = journals.all();
     if paths.is_empty() {
         return Ok(None);
     }
     let records = match trust {
-        Trust::Unknown => read_carefully(&paths).map_err(|error| invalid(error.into()))?,
-        Trust::Known => load_journals::load_all(&paths).map_err(|error| invalid(error.into()))?,
+        Trust::Untrusted => read_untrusted(&paths).map_err(|error| invalid(error.into()))?,
+        Trust::Trusted => load_journals::load_all(&paths).map_err(|error| invalid(error.into()))?,
     };
-    let comparison = match &found {
+    let comparison = match &journals {
         FoundJournals::Arms([before, after]) if !before.is_empty() && !after.is_empty() => {
             let (before, after) = records.split_at(before.len());
             Some(compare_records(context, before, after, request.margin)?)
@@ -92,7 +92,7 @@ pub(super) fn read_results(
         _ => None,
     };
     let summary = ReportSummary::from_records(&records, comparison.as_ref());
-    let is_one_sided = comparison.is_none() && matches!(found, FoundJournals::Arms(_));
+    let is_one_sided = comparison.is_none() && matches!(journals, FoundJournals::Arms(_));
     Ok(Some(PublishedResults { paths, dir, records, comparison, summary, is_one_sided }))
 }
 
@@ -125,8 +125,8 @@ impl PublishedResults {
     /// Returns the hash of the experiment of each run.
     pub(super) fn experiment_hashes(&self) -> impl Iterator<Item = ExperimentHash> {
         self.records.iter().map(|record| {
-            let own = record.content.extension.as_ref().map(|extension| extension.experiment_hash.clone());
-            let recorded = own.filter(|hash| !hash.is_empty());
+            let hash = record.content.extension.as_ref().map(|extension| extension.experiment_hash.clone());
+            let recorded = hash.filter(|hash| !hash.is_empty());
             ExperimentHash::of_a_journal(
                 recorded.unwrap_or_else(|| hash_experiment(&record.content.experiment)),
             )
@@ -136,15 +136,15 @@ impl PublishedResults {
 
 /// Returns the worst verdict of several runs.
 fn worst_verdict(summary: &ReportSummary) -> String {
-    let severity = |run: &RunSummary| VERDICTS_BY_SEVERITY.iter().position(|known| *known == run.verdict);
+    let severity = |run: &RunSummary| VERDICTS_BY_SEVERITY.iter().position(|verdict| *verdict == run.verdict);
     // an unknown verdict sorts first
-    let word = summary
+    let verdict = summary
         .runs
         .iter()
         .map(severity)
         .min()
-        .map(|at| at.map_or(UNKNOWN_VERDICT, |at| VERDICTS_BY_SEVERITY[at]));
-    word.unwrap_or_default().to_owned()
+        .map(|position| position.map_or(UNKNOWN_VERDICT, |position| VERDICTS_BY_SEVERITY[position]));
+    verdict.unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -155,8 +155,9 @@ mod tests {
     #[test]
     fn worst_verdict_of_several_runs_counts() {
         let record = |verdict: &str| {
-            let own = json!({"schema": 1, "finished": true, "verdict": verdict});
-            let journal = json!({"experiment": {"title": "t"}, "status": "completed", "kubectl-chaos": own});
+            let extension = json!({"schema": 1, "finished": true, "verdict": verdict});
+            let journal =
+                json!({"experiment": {"title": "t"}, "status": "completed", "kubectl-chaos": extension});
             Record::read("j", journal.to_string()).unwrap()
         };
         let check = |verdicts: &[&str], expected: &str| {

@@ -272,9 +272,9 @@ async fn find_backups(
         Some(BackupProof { namespace: state.namespace.clone(), digest: state.digest.clone()? })
     });
     let namespace = state.map_or(&cluster.namespace, |state| &state.namespace);
-    let found = match Backup::find(cluster, None, scope.trial, proof.as_ref()).await {
-        Ok(found) => Ok(found),
+    let backup_result = match Backup::find(cluster, None, scope.trial, proof.as_ref()).await {
+        Ok(backup_result) => Ok(backup_result),
         Err(_) => Backup::find(cluster, Some(namespace), scope.trial, proof.as_ref()).await,
     };
-    found.map_err(unreachable)
+    backup_result.map_err(unreachable)
 }

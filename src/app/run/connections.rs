@@ -33,8 +33,8 @@ pub(super) async fn check_connections(
             continue;
         }
         if context.connection.is_restricted() {
-            let permitted = run_context.kubernetes.permits(&call.secrets).await;
-            permitted.map_err(|error| unreachable(source, "", &error))?;
+            let allowed = run_context.kubernetes.check_allowlist(&call.secrets).await;
+            allowed.map_err(|error| unreachable(source, "", &error))?;
         }
         if call.secrets.is_empty() {
             continue;

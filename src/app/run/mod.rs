@@ -125,7 +125,7 @@ fn journal_path(path: &Path, experiments: usize, index: usize, source: &str) -> 
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let extension = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
-    let source = http_client::shown(source);
+    let source = http_client::display_url(source);
     let name = Path::new(&source).file_stem().unwrap_or_default().to_string_lossy();
     let replace = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
     let name: String = name.chars().map(replace).collect();
@@ -187,7 +187,7 @@ pub(crate) async fn run(context: &AppContext, request: &RunRequest) -> RunOutcom
     let mut ready = Vec::new();
     for index in 0..request.sources.len() {
         match prepare(context, request, &run_context, index).await {
-            Ok(one) => ready.push(one),
+            Ok(prepared) => ready.push(prepared),
             Err(rejected) => return rejected.into(),
         }
     }
@@ -300,7 +300,7 @@ async fn execute(
                 sampled,
             )
             .map_err(|error| reject(error.into()))?;
-            ready.journal.sampled(run_with_sampling(&**reporter, &engine, sampling).await);
+            ready.journal.add_samples(run_with_sampling(&**reporter, &engine, sampling).await);
         }
     }
     drop(forwarder);
@@ -388,7 +388,7 @@ fn finish(
 ) -> FinishedRun {
     let judge = |journal: &Journal| {
         let (verdict, reason) = judge(journal, context.strictness);
-        let mut outcome = Outcome::of(verdict, journal.signal());
+        let mut outcome = Outcome::from_verdict(verdict, journal.signal());
         if let Some(signal) = signal {
             outcome = outcome.worst(Outcome::Signal(signal));
         }

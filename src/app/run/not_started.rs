@@ -39,16 +39,16 @@ pub(crate) async fn record_not_started(
         entries.insert("title".to_owned(), title.clone());
         entries.insert("dry".to_owned(), Value::Null);
     }
-    let at = Timestamp::now();
+    let time = Timestamp::now();
     bus.emit(&RunEvent::RunStarted(Box::new(RunStarted {
         experiment: Arc::new(redactor.redact_owned(document)),
         title: redactor.redact_text(&title.python_text()).into_owned(),
         plan: ready.plan.clone(),
         dry: None,
-        at,
+        at: time,
     })));
     bus.emit(&RunEvent::Interrupted { phase: RunPhase::Before, interrupt: Interrupt::not_ready(reason) });
-    bus.emit(&RunEvent::RunFinished { status: RunStatus::Interrupted, deviated: false, at });
+    bus.emit(&RunEvent::RunFinished { status: RunStatus::Interrupted, deviated: false, at: time });
     finish(context, ready, None, None);
     Ok(())
 }

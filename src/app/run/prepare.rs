@@ -57,8 +57,9 @@ pub(super) async fn read(
     index: usize,
 ) -> Result<Document, RejectedRun> {
     let source = &request.sources[index];
-    let read = source::read(source, &run_context.settings, &run_context.environment, request.verifies_tls);
-    read.await.map_err(|diagnostic| {
+    let document =
+        source::read(source, &run_context.settings, &run_context.environment, request.verifies_tls);
+    document.await.map_err(|diagnostic| {
         RejectedRun::invalid(source, "load", ErrorCode::ExperimentNotReadable, vec![diagnostic])
     })
 }
@@ -138,32 +139,36 @@ async fn reach_cluster(
         return Ok((None, None));
     }
     // --strict=false does not disable the context allowlist
-    run_context.kubernetes.permits(&Map::new()).await.map_err(|error| unreachable(source, "", &error))?;
-    let mut place = String::new();
+    run_context
+        .kubernetes
+        .check_allowlist(&Map::new())
+        .await
+        .map_err(|error| unreachable(source, "", &error))?;
+    let mut location = String::new();
     let reached = async {
         let cluster = run_context.kubernetes.cluster(&Map::new()).await?;
-        place = format!(" at {} ({})", cluster.address, cluster.source);
+        location = format!(" at {} ({})", cluster.address, cluster.source);
         let version = cluster.version().await?;
         Ok::<_, k8s::Error>((cluster, version))
     };
     match reached.await {
         Ok((cluster, version)) => {
-            let shown =
+            let text =
                 format!("cluster: {} ({}), namespace {}", cluster.address, cluster.source, cluster.namespace);
-            context.reporter.show(&ConsoleLine::note(LineLevel::Info, shown));
+            context.reporter.show(&ConsoleLine::note(LineLevel::Info, text));
             let uid = cluster.identity().await;
             let identity = ClusterInfo { context: cluster.context.clone(), uid, version: Some(version) };
             Ok((Some(cluster.namespace.clone()), Some(identity)))
         }
         Err(_) if !context.is_strict() => Ok((None, None)),
-        Err(error) => Err(unreachable(source, &place, &error)),
+        Err(error) => Err(unreachable(source, &location, &error)),
     }
 }
 
-pub(super) fn unreachable(source: &str, place: &str, error: &k8s::Error) -> RejectedRun {
+pub(super) fn unreachable(source: &str, location: &str, error: &k8s::Error) -> RejectedRun {
     // an unreachable cluster is named in the error itself
-    let place = if error.status().is_some() { place } else { "" };
-    let message = format!("cannot use the cluster{place}: {}", message_chain(error));
+    let location = if error.status().is_some() { location } else { "" };
+    let message = format!("cannot use the cluster{location}: {}", message_chain(error));
     let mut rejection = AppError::new(error.code(), message).with_outcome(Outcome::Unreachable);
     rejection.hint = error.hint();
     RejectedRun::new(source, "runtime", rejection)
@@ -191,8 +196,8 @@ fn check(
 #[cfg(unix)]
 fn platform() -> String {
     let system = rustix::system::uname();
-    let part = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
-    format!("{}-{}-{}", part(system.sysname()), part(system.release()), part(system.machine()))
+    let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+    format!("{}-{}-{}", text(system.sysname()), text(system.release()), text(system.machine()))
 }
 
 #[cfg(not(unix))]

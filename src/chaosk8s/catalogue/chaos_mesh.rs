@@ -29,7 +29,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             optional("target_label_selectors", TextOrMapping),
             optional("target_annotations_selectors", TextOrMapping),
         ])
-        .gives(Mapping)
+        .returns(Mapping)
         .needs(&["create networkchaos.chaos-mesh.org"]),
     action(
         "chaosk8s.chaosmesh.network.actions",
@@ -55,7 +55,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         optional("target_label_selectors", TextOrMapping),
         optional("target_annotations_selectors", TextOrMapping),
     ])
-    .gives(Mapping)
+    .returns(Mapping)
     .needs(&["create networkchaos.chaos-mesh.org"]),
     action(
         "chaosk8s.chaosmesh.network.actions",
@@ -64,7 +64,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Deletes a network fault (Chaos Mesh)",
     )
     .takes(&[required("name", Text), NS])
-    .gives(Mapping)
+    .returns(Mapping)
     .needs(&["delete networkchaos.chaos-mesh.org"]),
     action(
         "chaosk8s.chaosmesh.network.actions",
@@ -90,7 +90,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         optional("target_label_selectors", TextOrMapping),
         optional("target_annotations_selectors", TextOrMapping),
     ])
-    .gives(Mapping)
+    .returns(Mapping)
     .needs(&["create networkchaos.chaos-mesh.org"]),
     action(
         "chaosk8s.chaosmesh.network.actions",
@@ -117,7 +117,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         optional("target_label_selectors", TextOrMapping),
         optional("target_annotations_selectors", TextOrMapping),
     ])
-    .gives(Mapping)
+    .returns(Mapping)
     .needs(&["create networkchaos.chaos-mesh.org"]),
     action(
         "chaosk8s.chaosmesh.network.actions",
@@ -146,7 +146,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         optional("target_label_selectors", TextOrMapping),
         optional("target_annotations_selectors", TextOrMapping),
     ])
-    .gives(Mapping)
+    .returns(Mapping)
     .needs(&["create networkchaos.chaos-mesh.org"]),
     action("chaosk8s.chaosmesh.network.actions", "set_loss", SetLoss, "Drops packets (Chaos Mesh)")
         .takes(&[
@@ -167,7 +167,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             optional("target_label_selectors", TextOrMapping),
             optional("target_annotations_selectors", TextOrMapping),
         ])
-        .gives(Mapping)
+        .returns(Mapping)
         .needs(&["create networkchaos.chaos-mesh.org"]),
     probe(
         "chaosk8s.chaosmesh.network.probes",
@@ -176,7 +176,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Reads a network fault (Chaos Mesh)",
     )
     .takes(&[required("name", Text), NS])
-    .gives(Mapping)
+    .returns(Mapping)
     .needs(&["get networkchaos.chaos-mesh.org"]),
     probe(
         "chaosk8s.chaosmesh.network.probes",
@@ -185,7 +185,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Lists network faults (Chaos Mesh)",
     )
     .takes(&[NS])
-    .gives(List)
+    .returns(List)
     .needs(&["list networkchaos.chaos-mesh.org"]),
     action(
         "chaosk8s.chaosmesh.stress.actions",
@@ -194,7 +194,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Deletes a stressor (Chaos Mesh)",
     )
     .takes(&[required("name", Text), NS])
-    .gives(Mapping)
+    .returns(Mapping)
     .needs(&["delete stresschaos.chaos-mesh.org"]),
     action("chaosk8s.chaosmesh.stress.actions", "stress_cpu", StressCpu, "Stresses CPU (Chaos Mesh)")
         .takes(&[
@@ -212,7 +212,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             optional("container_names", TextOrList),
             optional("stressng_stressors", Text),
         ])
-        .gives(Mapping)
+        .returns(Mapping)
         .needs(&["create stresschaos.chaos-mesh.org"]),
     action(
         "chaosk8s.chaosmesh.stress.actions",
@@ -237,14 +237,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         optional("container_names", TextOrList),
         optional("stressng_stressors", Text),
     ])
-    .gives(Mapping)
+    .returns(Mapping)
     .needs(&["create stresschaos.chaos-mesh.org"]),
     probe("chaosk8s.chaosmesh.stress.probes", "get_stressor", GetStressor, "Reads a stressor (Chaos Mesh)")
         .takes(&[required("name", Text), NS])
-        .gives(Mapping)
+        .returns(Mapping)
         .needs(&["get stresschaos.chaos-mesh.org"]),
     probe("chaosk8s.chaosmesh.stress.probes", "get_stressors", GetStressors, "Lists stressors (Chaos Mesh)")
         .takes(&[NS])
-        .gives(List)
+        .returns(List)
         .needs(&["list stresschaos.chaos-mesh.org"]),
 ];

@@ -11,11 +11,11 @@ use super::{Function, NS, action, flag, optional, probe, required};
 pub(super) const FUNCTIONS: &[Function] = &[
     action("chaosk8s.crd.actions", "apply_from_json", ApplyFromJson, "Creates a custom object from JSON")
         .takes(&[optional("resource", Text)])
-        .gives(Mapping)
+        .returns(Mapping)
         .needs(&["create *"]),
     action("chaosk8s.crd.actions", "apply_from_yaml", ApplyFromYaml, "Creates a custom object from YAML")
         .takes(&[optional("resource", Text)])
-        .gives(Mapping)
+        .returns(Mapping)
         .needs(&["create *"]),
     action(
         "chaosk8s.crd.actions",
@@ -30,7 +30,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         optional("resource", Object),
         optional("resource_as_yaml_file", Text),
     ])
-    .gives(Mapping)
+    .returns(Mapping)
     .needs(&["create * *"]),
     action("chaosk8s.crd.actions", "create_custom_object", CreateCustomObject, "Creates a custom object")
         .takes(&[
@@ -41,7 +41,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             optional("resource", Object),
             optional("resource_as_yaml_file", Text),
         ])
-        .gives(Mapping)
+        .returns(Mapping)
         .needs(&["create *"]),
     action(
         "chaosk8s.crd.actions",
@@ -55,7 +55,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         required("plural", Text),
         required("name", Text),
     ])
-    .gives(Mapping)
+    .returns(Mapping)
     .needs(&["delete * *"]),
     action("chaosk8s.crd.actions", "delete_custom_object", DeleteCustomObject, "Deletes a custom object")
         .takes(&[
@@ -65,7 +65,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             required("name", Text),
             NS,
         ])
-        .gives(Mapping)
+        .returns(Mapping)
         .needs(&["delete *"]),
     action(
         "chaosk8s.crd.actions",
@@ -82,7 +82,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         optional("resource", Object),
         optional("resource_as_yaml_file", Text),
     ])
-    .gives(Mapping)
+    .returns(Mapping)
     .needs(&["patch * *"]),
     action("chaosk8s.crd.actions", "patch_custom_object", PatchCustomObject, "Patches a custom object")
         .takes(&[
@@ -95,7 +95,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             optional("resource", Object),
             optional("resource_as_yaml_file", Text),
         ])
-        .gives(Mapping)
+        .returns(Mapping)
         .needs(&["patch *"]),
     action(
         "chaosk8s.crd.actions",
@@ -112,7 +112,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         optional("resource", Object),
         optional("resource_as_yaml_file", Text),
     ])
-    .gives(Mapping)
+    .returns(Mapping)
     .needs(&["update * *"]),
     action("chaosk8s.crd.actions", "replace_custom_object", ReplaceCustomObject, "Replaces a custom object")
         .takes(&[
@@ -125,7 +125,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             optional("resource", Object),
             optional("resource_as_yaml_file", Text),
         ])
-        .gives(Mapping)
+        .returns(Mapping)
         .needs(&["update *"]),
     probe(
         "chaosk8s.crd.probes",
@@ -139,7 +139,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         required("plural", Text),
         required("name", Text),
     ])
-    .gives(Mapping)
+    .returns(Mapping)
     .needs(&["get * *"]),
     probe("chaosk8s.crd.probes", "get_custom_object", GetCustomObject, "Reads a custom object")
         .takes(&[
@@ -149,7 +149,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             required("name", Text),
             NS,
         ])
-        .gives(Mapping)
+        .returns(Mapping)
         .needs(&["get *"]),
     probe(
         "chaosk8s.crd.probes",
@@ -158,10 +158,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Lists cluster-scoped custom objects",
     )
     .takes(&[required("group", Text), required("version", Text), required("plural", Text)])
-    .gives(List)
+    .returns(List)
     .needs(&["list * *"]),
     probe("chaosk8s.crd.probes", "list_custom_objects", ListCustomObjects, "Lists custom objects")
         .takes(&[required("group", Text), required("version", Text), required("plural", Text), NS])
-        .gives(List)
+        .returns(List)
         .needs(&["list *"]),
 ];

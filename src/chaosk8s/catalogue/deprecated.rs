@@ -27,7 +27,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .deprecated_for("chaosk8s.deployment.actions.create_deployment"),
     probe("chaosk8s.probes", "all_microservices_healthy", AllPodsHealthy, "Checks that all Pods of a namespace run or succeeded")
         .takes(&[NS])
-        .gives(Boolean)
+        .returns(Boolean)
         .needs(&["list pods"])
         .deprecated_for("chaosk8s.pod.probes.all_pods_healthy"),
     probe("chaosk8s.probes", "deployment_is_fully_available", DeploymentFullyAvailable, "Waits until all replicas of a Deployment are ready")
@@ -40,17 +40,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .deprecated_for("chaosk8s.deployment.probes.deployment_not_fully_available"),
     probe("chaosk8s.probes", "microservice_available_and_healthy", DeploymentAvailableAndHealthy, "Checks that all replicas of a Deployment are available")
         .takes(&[required("name", Text), NS, LABELS])
-        .gives(Object)
+        .returns(Object)
         .needs(&["list deployments.apps"])
         .deprecated_for("chaosk8s.deployment.probes.deployment_available_and_healthy"),
     probe("chaosk8s.probes", "microservice_is_not_available", PodIsNotAvailable, "Checks that no Pod with this name runs")
         .takes(&[required("name", Text), NS, text("label_selector", "name in ({name})")])
-        .gives(Boolean)
+        .returns(Boolean)
         .needs(&["list pods"])
         .deprecated_for("chaosk8s.pod.probes.pod_is_not_available"),
     probe("chaosk8s.probes", "read_microservices_logs", ReadPodLogs, "Reads the logs of Pods")
         .takes(&[optional("name", Text), optional("last", Text), NS, flag("from_previous", false), text("label_selector", "name in ({name})"), optional("container_name", Text)])
-        .gives(Mapping)
+        .returns(Mapping)
         .needs(&["list pods", "get pods/log"])
         .deprecated_for("chaosk8s.pod.probes.read_pod_logs"),
     probe("chaosk8s.probes", "service_endpoint_is_initialized", ServiceIsInitialized, "Checks that a Service exists")

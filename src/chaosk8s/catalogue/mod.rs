@@ -26,14 +26,14 @@ pub struct Function {
     /// The arguments, in order, without secrets.
     pub arguments: &'static [Argument],
     /// The type of the output.
-    pub gives: Option<FunctionKind>,
+    pub returns: Option<FunctionKind>,
     /// The permissions: `verb resource[.group]`, followed by ` *` if cluster-scoped.
     pub needs: &'static [&'static str],
     /// The function that replaces it.
     pub deprecated_for: Option<&'static str>,
     /// Whether lists show it: some exist only for old experiments.
     pub listed: bool,
-    pub(in crate::chaosk8s) does: FunctionId,
+    pub(in crate::chaosk8s) id: FunctionId,
 }
 
 /// Argument of a function.
@@ -131,7 +131,7 @@ impl Function {
         module: &'static str,
         name: &'static str,
         is_action: bool,
-        does: FunctionId,
+        id: FunctionId,
         about: &'static str,
     ) -> Self {
         Self {
@@ -140,11 +140,11 @@ impl Function {
             is_action,
             about,
             arguments: &[],
-            gives: None,
+            returns: None,
             needs: &[],
             deprecated_for: None,
             listed: true,
-            does,
+            id,
         }
     }
 
@@ -152,8 +152,8 @@ impl Function {
         Self { arguments, ..self }
     }
 
-    const fn gives(self, kind: FunctionKind) -> Self {
-        Self { gives: Some(kind), ..self }
+    const fn returns(self, kind: FunctionKind) -> Self {
+        Self { returns: Some(kind), ..self }
     }
 
     const fn needs(self, needs: &'static [&'static str]) -> Self {
@@ -169,12 +169,12 @@ impl Function {
     }
 }
 
-const fn action(module: &'static str, name: &'static str, does: FunctionId, about: &'static str) -> Function {
-    Function::new(module, name, true, does, about)
+const fn action(module: &'static str, name: &'static str, id: FunctionId, about: &'static str) -> Function {
+    Function::new(module, name, true, id, about)
 }
 
-const fn probe(module: &'static str, name: &'static str, does: FunctionId, about: &'static str) -> Function {
-    Function::new(module, name, false, does, about)
+const fn probe(module: &'static str, name: &'static str, id: FunctionId, about: &'static str) -> Function {
+    Function::new(module, name, false, id, about)
 }
 
 const fn required(name: &'static str, kind: FunctionKind) -> Argument {
@@ -355,16 +355,16 @@ const TABLES: [&[Function]; 7] = [
 
 /// Iterates over every function under every name, aliases last.
 pub fn functions() -> impl Iterator<Item = Function> {
-    let own = || TABLES.into_iter().flatten().copied();
+    let all = || TABLES.into_iter().flatten().copied();
     let aliases = ALIASES.iter().filter_map(move |(module, name, home)| {
-        let function = own().find(|function| function.module == *home && function.name == *name)?;
+        let function = all().find(|function| function.module == *home && function.name == *name)?;
         Some(Function {
             module,
             listed: *module == "chaosk8s.probes" && *name == "secret_exists",
             ..function
         })
     });
-    own().chain(aliases)
+    all().chain(aliases)
 }
 
 /// Looks up a function.
@@ -395,30 +395,37 @@ mod tests {
             let text = |key: &str| original[key].as_str().unwrap();
             let function = lookup(text("module"), text("func")).unwrap_or_else(|_| panic!("{name}"));
             assert_eq!(function.is_action, original["kind"] == "action", "{name}");
-            let told = original["args"].as_array().unwrap();
+            let expected_arguments = original["args"].as_array().unwrap();
             // under another name it may have been called before it took as much as it does
             let alias =
                 ALIASES.iter().any(|(module, name, _)| text("module") == *module && text("func") == *name);
-            assert!(alias || told.len() == function.arguments.len(), "{name}");
-            for told in told {
-                let argument = function.arguments.iter().find(|known| told["name"] == known.name);
-                let argument = argument.unwrap_or_else(|| panic!("{name} {told}"));
+            assert!(alias || expected_arguments.len() == function.arguments.len(), "{name}");
+            for expected_argument in expected_arguments {
+                let argument =
+                    function.arguments.iter().find(|known| expected_argument["name"] == known.name);
+                let argument = argument.unwrap_or_else(|| panic!("{name} {expected_argument}"));
                 let default = argument.default.value().map(|value| serde_json::to_value(&value).unwrap());
-                let expected = if told["required"] == true { None } else { Some(told["default"].clone()) };
+                let expected = if expected_argument["required"] == true {
+                    None
+                } else {
+                    Some(expected_argument["default"].clone())
+                };
                 assert_eq!(default, expected, "{name} {}", argument.name);
             }
         }
     }
 
     #[test]
-    fn kinds_hold_what_they_say() {
-        let holds = |kind: FunctionKind, value: Json| kind.holds(&value.into());
+    fn argument_kinds_accept_values_of_their_type() {
+        let accepts = |kind: FunctionKind, value: Json| kind.holds(&value.into());
         assert!(
-            holds(FunctionKind::Text, json!("x"))
-                && holds(FunctionKind::Text, Json::Null)
-                && !holds(FunctionKind::Text, json!(1))
+            accepts(FunctionKind::Text, json!("x"))
+                && accepts(FunctionKind::Text, Json::Null)
+                && !accepts(FunctionKind::Text, json!(1))
         );
-        assert!(holds(FunctionKind::TextOrList, json!(["x"])) && !holds(FunctionKind::TextOrList, json!({})));
-        assert!(holds(FunctionKind::Integer, json!(1)) && !holds(FunctionKind::Integer, json!("1")));
+        assert!(
+            accepts(FunctionKind::TextOrList, json!(["x"])) && !accepts(FunctionKind::TextOrList, json!({}))
+        );
+        assert!(accepts(FunctionKind::Integer, json!(1)) && !accepts(FunctionKind::Integer, json!("1")));
     }
 }

@@ -10,11 +10,11 @@ use super::{Function, LABELS, action, flag, number, optional, probe, text};
 pub(super) const FUNCTIONS: &[Function] = &[
     action("chaosk8s.node.actions", "cordon_node", CordonNode, "Cordons Nodes")
         .takes(&[optional("name", Text), LABELS])
-        .gives(List)
+        .returns(List)
         .needs(&["list nodes *", "patch nodes *"]),
     action("chaosk8s.node.actions", "create_node", CreateNode, "Creates a Node")
         .takes(&[optional("meta", Mapping), optional("spec", Mapping)])
-        .gives(Mapping)
+        .returns(Mapping)
         .needs(&["create nodes *"]),
     action("chaosk8s.node.actions", "delete_nodes", DeleteNodes, "Deletes Nodes")
         .takes(&[
@@ -26,7 +26,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             optional("pod_label_selector", Text),
             optional("pod_namespace", Text),
         ])
-        .gives(List)
+        .returns(List)
         .needs(&["list nodes *", "list pods", "delete nodes *"]),
     action(
         "chaosk8s.node.actions",
@@ -43,7 +43,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         optional("pod_label_selector", Text),
         optional("pod_namespace", Text),
     ])
-    .gives(List)
+    .returns(List)
     .needs(&[
         "list nodes *",
         "list pods",
@@ -54,7 +54,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ]),
     action("chaosk8s.node.actions", "uncordon_node", UncordonNode, "Uncordons Nodes")
         .takes(&[optional("name", Text), LABELS])
-        .gives(List)
+        .returns(List)
         .needs(&["list nodes *", "patch nodes *"]),
     probe(
         "chaosk8s.node.probes",
@@ -63,7 +63,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Checks that all Nodes are ready",
     )
     .takes(&[LABELS])
-    .gives(Boolean)
+    .returns(Boolean)
     .needs(&["list nodes *"]),
     probe(
         "chaosk8s.node.probes",
@@ -72,7 +72,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Lists the conditions of Nodes",
     )
     .takes(&[LABELS])
-    .gives(List)
+    .returns(List)
     .needs(&["list nodes *"]),
     probe("chaosk8s.node.probes", "get_nodes", GetNodes, "Lists Nodes")
         .takes(&[LABELS])
@@ -84,7 +84,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Checks that no Node has a failing condition",
     )
     .takes(&[LABELS])
-    .gives(Boolean)
+    .returns(Boolean)
     .needs(&["list nodes *"]),
     probe(
         "chaosk8s.node.probes",
@@ -93,6 +93,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Checks that all Nodes have a condition",
     )
     .takes(&[text("condition_type", "PIDPressure"), text("condition_value", "False"), LABELS])
-    .gives(Boolean)
+    .returns(Boolean)
     .needs(&["list nodes *"]),
 ];

@@ -27,7 +27,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             optional("container_name", Text),
             number("request_timeout", 60),
         ])
-        .gives(List)
+        .returns(List)
         .needs(&["list pods", "get pods/exec", "create pods/exec"]),
     action("chaosk8s.pod.actions", "terminate_pods", TerminatePods, "Deletes Pods")
         .takes(&[
@@ -49,11 +49,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Checks that there is a minimum number of Pods",
     )
     .takes(&[required("label_selector", Text), text("phase", "Running"), number("min_count", 2), NS])
-    .gives(Boolean)
+    .returns(Boolean)
     .needs(&["list pods"]),
     probe("chaosk8s.pod.probes", "count_pods", CountPods, "Counts Pods")
         .takes(&[required("label_selector", Text), optional("phase", Text), NS])
-        .gives(Integer)
+        .returns(Integer)
         .needs(&["list pods"]),
     probe(
         "chaosk8s.pod.probes",
@@ -67,7 +67,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         text("label_selector", "name in ({name})"),
         flag("raise_on_is_available", true),
     ])
-    .gives(Boolean)
+    .returns(Boolean)
     .needs(&["list pods"]),
     probe("chaosk8s.pod.probes", "pods_in_conditions", PodsInConditions, "Checks the conditions of Pods")
         .takes(&[
@@ -76,7 +76,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             NS,
             flag("raise_on_invalid_conditions", true),
         ])
-        .gives(Boolean)
+        .returns(Boolean)
         .needs(&["list pods"]),
     probe("chaosk8s.pod.probes", "pods_in_phase", PodsInPhase, "Checks that all Pods are in a phase")
         .takes(&[
@@ -85,7 +85,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             NS,
             flag("raise_on_invalid_phase", true),
         ])
-        .gives(Boolean)
+        .returns(Boolean)
         .needs(&["list pods"]),
     probe("chaosk8s.pod.probes", "pods_not_in_phase", PodsNotInPhase, "Checks that no Pod is in a phase")
         .takes(&[
@@ -94,7 +94,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             NS,
             flag("raise_on_in_phase", true),
         ])
-        .gives(Boolean)
+        .returns(Boolean)
         .needs(&["list pods"]),
     probe("chaosk8s.pod.probes", "read_pod_logs", ReadPodLogs, "Reads the logs of Pods")
         .takes(&[
@@ -105,7 +105,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             text("label_selector", "name in ({name})"),
             optional("container_name", Text),
         ])
-        .gives(Mapping)
+        .returns(Mapping)
         .needs(&["list pods", "get pods/log"]),
     probe(
         "chaosk8s.pod.probes",
@@ -114,7 +114,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Checks that logs match a pattern (as a tolerance)",
     )
     .takes(&[required("pattern", Text), flag("all_containers", true), optional("value", Mapping)])
-    .gives(Boolean),
+    .returns(Boolean),
     probe(
         "chaosk8s.pod.probes",
         "all_pods_healthy",
@@ -122,6 +122,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Checks that all Pods of a namespace run or succeeded",
     )
     .takes(&[NS, flag("raise_on_any_unhealthy", true)])
-    .gives(Boolean)
+    .returns(Boolean)
     .needs(&["list pods"]),
 ];

@@ -12,7 +12,7 @@ use super::{Function, LABELS, NS, action, flag, number_like, optional, probe, re
 pub(super) const FUNCTIONS: &[Function] = &[
     probe("chaosk8s.event.probes", "get_events", GetEvents, "Lists events")
         .takes(&[LABELS, optional("field_selector", Text), number_like("limit", 100)])
-        .gives(Mapping)
+        .returns(Mapping)
         .needs(&["list events.events.k8s.io *"]),
     action("chaosk8s.namespace.actions", "create_namespace", CreateNamespace, "Creates a namespace")
         .takes(&[optional("name", Text), optional("spec_path", Text)])
@@ -22,7 +22,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .needs(&["delete namespaces *"]),
     probe("chaosk8s.namespace.probes", "namespace_exists", NamespaceExists, "Checks that a namespace exists")
         .takes(&[required("name", Text)])
-        .gives(Boolean)
+        .returns(Boolean)
         .needs(&["list namespaces *"]),
     action(
         "chaosk8s.service.actions",
@@ -42,7 +42,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Checks that a Service exists",
     )
     .takes(&[optional("name", Text), NS, LABELS, flag("raise_if_service_not_initialized", true)])
-    .gives(Boolean)
+    .returns(Boolean)
     .needs(&["list services"]),
     action("chaosk8s.secret.actions", "create_secret", CreateSecret, "Creates a Secret from a file")
         .takes(&[required("spec_path", Text), NS])
@@ -52,7 +52,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .needs(&["delete secrets"]),
     probe("chaosk8s.secret.probes", "secret_exists", SecretExists, "Checks that a Secret exists")
         .takes(&[optional("name", Text), NS, LABELS])
-        .gives(Boolean)
+        .returns(Boolean)
         .needs(&["list secrets"]),
     action("chaosk8s.networking.actions", "allow_dns_access", AllowDnsAccess, "Allows DNS egress of Pods")
         .takes(&[optional("label_selectors", Mapping), NS])
@@ -124,6 +124,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .needs(&["patch ingresses.networking.k8s.io"]),
     probe("chaosk8s.networking.probes", "ingress_exists", IngressExists, "Checks that an Ingress exists")
         .takes(&[required("name", Text), NS])
-        .gives(Boolean)
+        .returns(Boolean)
         .needs(&["list ingresses.networking.k8s.io"]),
 ];

@@ -41,7 +41,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Checks that all replicas of a Deployment are available",
     )
     .takes(&[required("name", Text), NS, LABELS, flag("raise_on_unavailable", true)])
-    .gives(Object)
+    .returns(Object)
     .needs(&["list deployments.apps"]),
     probe(
         "chaosk8s.deployment.probes",
@@ -56,7 +56,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         number_like("timeout", 30),
         flag("raise_on_not_fully_available", true),
     ])
-    .gives(Object)
+    .returns(Object)
     .needs(&["watch deployments.apps"]),
     probe(
         "chaosk8s.deployment.probes",
@@ -71,7 +71,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         number_like("timeout", 30),
         flag("raise_on_fully_available", true),
     ])
-    .gives(Object)
+    .returns(Object)
     .needs(&["watch deployments.apps"]),
     probe(
         "chaosk8s.deployment.probes",
@@ -80,7 +80,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Checks that a replica of a Deployment is available",
     )
     .takes(&[required("name", Text), NS, LABELS, flag("raise_on_not_partially_available", true)])
-    .gives(Object)
+    .returns(Object)
     .needs(&["list deployments.apps"]),
     action("chaosk8s.replicaset.actions", "delete_replica_set", DeleteReplicaSet, "Deletes ReplicaSets")
         .takes(&[optional("name", Text), NS, LABELS])
@@ -106,7 +106,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Checks that all Pods of a DaemonSet are ready",
     )
     .takes(&[required("name", Text), NS, LABELS])
-    .gives(Boolean)
+    .returns(Boolean)
     .needs(&["list daemonsets.apps"]),
     probe(
         "chaosk8s.daemonset.probes",
@@ -115,7 +115,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Waits until all Pods of a DaemonSet are ready",
     )
     .takes(&[required("name", Text), NS, LABELS, number_like("timeout", 30)])
-    .gives(Boolean)
+    .returns(Boolean)
     .needs(&["watch daemonsets.apps"]),
     probe(
         "chaosk8s.daemonset.probes",
@@ -124,7 +124,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Waits until a Pod of a DaemonSet is not ready",
     )
     .takes(&[required("name", Text), NS, LABELS, number_like("timeout", 30)])
-    .gives(Boolean)
+    .returns(Boolean)
     .needs(&["watch daemonsets.apps"]),
     probe(
         "chaosk8s.daemonset.probes",
@@ -133,7 +133,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Checks that a Pod of a DaemonSet is ready",
     )
     .takes(&[required("name", Text), NS, LABELS])
-    .gives(Boolean)
+    .returns(Boolean)
     .needs(&["list daemonsets.apps"]),
     action(
         "chaosk8s.statefulset.actions",

@@ -62,9 +62,9 @@ fn created(context: &FunctionContext, resource: &Resource, spec: JsonMap<String,
 }
 
 /// Returns the named arguments that are set.
-fn given(context: &FunctionContext, names: &[&str]) -> JsonMap<String, Json> {
-    let said = names.iter().filter(|name| context.arguments.flag(name));
-    said.map(|name| ((*name).to_owned(), context.arguments.json(name))).collect()
+fn given_arguments(context: &FunctionContext, names: &[&str]) -> JsonMap<String, Json> {
+    let given = names.iter().filter(|name| context.arguments.flag(name));
+    given.map(|name| ((*name).to_owned(), context.arguments.json(name))).collect()
 }
 
 fn network_spec(context: &FunctionContext) -> Result<JsonMap<String, Json>> {
@@ -93,7 +93,7 @@ pub(super) fn network(
 ) -> Result<MutationPlan> {
     let mut spec = network_spec(context)?;
     spec.insert("action".to_owned(), action.into());
-    spec.insert(block.to_owned(), given(context, names).into());
+    spec.insert(block.to_owned(), given_arguments(context, names).into());
     Ok(created(context, &NETWORK_CHAOS, spec))
 }
 
@@ -101,7 +101,7 @@ pub(super) fn network(
 pub(super) fn reorder(context: &FunctionContext) -> Result<MutationPlan> {
     let mut spec = network_spec(context)?;
     spec.insert("action".to_owned(), "delay".into());
-    let mut how = given(context, &["reorder", "correlation"]);
+    let mut how = given_arguments(context, &["reorder", "correlation"]);
     // Chaos Mesh requires an integer, which the Chaos Toolkit documents as text
     if let Some(gap) = context.arguments.integer("gap")? {
         how.insert("gap".to_owned(), gap.into());
@@ -127,14 +127,14 @@ fn stress(context: &FunctionContext, stressors: Json) -> Result<MutationPlan> {
 }
 
 pub(super) fn stress_cpu(context: &FunctionContext) -> Result<MutationPlan> {
-    let mut cpu = given(context, &["workers"]);
+    let mut cpu = given_arguments(context, &["workers"]);
     // a load of 0 is not the default, which is 100
     cpu.insert("load".to_owned(), context.arguments.json("load"));
     stress(context, json!({"cpu": cpu}))
 }
 
 pub(super) fn stress_memory(context: &FunctionContext) -> Result<MutationPlan> {
-    let mut memory = given(context, &["workers", "size"]);
+    let mut memory = given_arguments(context, &["workers", "size"]);
     for (key, name) in [("time", "time_to_get_to_size"), ("oomScoreAdj", "oom_score")] {
         if *context.arguments.value(name) != Value::Null {
             memory.insert(key.to_owned(), context.arguments.json(name));

@@ -54,7 +54,7 @@ pub(super) fn create(context: &FunctionContext, namespaced: bool) -> Result<Muta
 /// Plans the creation; an existing object is not an error.
 pub(super) fn created(resource: &Resource, namespace: Option<&str>, body: Json) -> MutationPlan {
     let on_error = ErrorPolicy::FailUnlessThere(CREATE.to_owned());
-    MutationPlan::one(
+    MutationPlan::single(
         PlannedMutation::create(resource, namespace, body, on_error),
         MutationResponse::Response,
     )
@@ -74,18 +74,22 @@ async fn deleted(
     resource: &Resource,
     namespace: Option<&str>,
 ) -> Result<MutationPlan> {
-    let thing = one(context, resource, namespace).await?;
+    let target = read_target(context, resource, namespace).await?;
     let on_error = ErrorPolicy::FailWithBody("Failed to delete custom resource object: ".to_owned());
-    let mut operation = PlannedMutation { on_error, ..PlannedMutation::delete(resource, &thing, None) };
+    let mut operation = PlannedMutation { on_error, ..PlannedMutation::delete(resource, &target, None) };
     // the answer is the output
     operation.call.metadata_only = false;
-    Ok(MutationPlan::one(operation, MutationResponse::Response))
+    Ok(MutationPlan::single(operation, MutationResponse::Response))
 }
 
 /// Reads the named object. The request for a missing object is sent too: its error has its own message.
-async fn one(context: &FunctionContext, resource: &Resource, namespace: Option<&str>) -> Result<Metadata> {
+async fn read_target(
+    context: &FunctionContext,
+    resource: &Resource,
+    namespace: Option<&str>,
+) -> Result<Metadata> {
     let name = context.arguments.required("name");
-    match context.thing(resource, namespace, &name).await {
+    match context.get_metadata(resource, namespace, &name).await {
         Err(failure) if failure.status() == Some(404) => {
             Ok(Metadata { name, namespace: namespace.map(str::to_owned), ..Metadata::default() })
         }
@@ -99,10 +103,10 @@ pub(super) async fn patch(context: &FunctionContext, namespaced: bool) -> Result
     let body = body(context)?;
     let format = if body.is_array() { PatchFormat::JsonPatch } else { PatchFormat::MergePatch };
     let resource = resource(context);
-    let thing = one(context, &resource, namespace(context, namespaced).as_deref()).await?;
+    let target = read_target(context, &resource, namespace(context, namespaced).as_deref()).await?;
     let on_error = ErrorPolicy::FailWithBody("Failed to patch custom resource object: ".to_owned());
-    Ok(MutationPlan::one(
-        PlannedMutation::patch(&resource, &thing, format, body, ExpectedState::Exists, on_error),
+    Ok(MutationPlan::single(
+        PlannedMutation::patch(&resource, &target, format, body, ExpectedState::Exists, on_error),
         MutationResponse::Response,
     ))
 }
@@ -111,19 +115,19 @@ pub(super) async fn replace(context: &FunctionContext, namespaced: bool) -> Resu
     let body = body(context)?;
     let resource = resource(context);
     let namespace = namespace(context, namespaced);
-    let thing = one(context, &resource, namespace.as_deref()).await?;
+    let target = read_target(context, &resource, namespace.as_deref()).await?;
     let call = ApiRequest::new(http::Method::PUT, "update", &resource, namespace.as_deref())
-        .name(&thing.name)
+        .name(&target.name)
         .body(PatchFormat::Document, body);
     let operation = PlannedMutation {
         call,
-        target: thing.target(&resource.kind),
+        target: target.target(&resource.kind),
         expect: ExpectedState::Exists,
         on_error: ErrorPolicy::FailWithBody("Failed to replace custom resource object: ".to_owned()),
-        version: thing.resource_version,
+        version: target.resource_version,
         was_terminating: false,
     };
-    Ok(MutationPlan::one(operation, MutationResponse::Response))
+    Ok(MutationPlan::single(operation, MutationResponse::Response))
 }
 
 /// Format of a written object.
@@ -135,24 +139,25 @@ pub(super) enum ObjectFormat {
 
 /// Creates an object from text. The server is asked for its resource.
 pub(super) async fn apply_text(context: &FunctionContext, language: ObjectFormat) -> Result<MutationPlan> {
-    let given = context.arguments.value("resource");
+    let resource_argument = context.arguments.value("resource");
     let broken = |error: &dyn std::fmt::Display| Error::raise(PythonException::ValueError, error.to_string());
-    let body: Json = match (given, language) {
+    let body: Json = match (resource_argument, language) {
         (Value::Text(text), ObjectFormat::Json) => {
             serde_json::from_str(text).map_err(|error| broken(&error))?
         }
         (Value::Text(text), ObjectFormat::Yaml) => read_yaml(text, "resource")?,
-        (given, _) => to_json(given),
+        (resource_argument, _) => to_json(resource_argument),
     };
     let text = |key: &str| {
-        let found = body.get(key).and_then(Json::as_str);
-        found.map(str::to_owned).ok_or_else(|| Error::failed(format!("missing {key} in resource")))
+        let field = body.get(key).and_then(Json::as_str);
+        field.map(str::to_owned).ok_or_else(|| Error::failed(format!("missing {key} in resource")))
     };
     let (api_version, kind) = (text("apiVersion")?, text("kind")?);
-    let known = DiscoveredKinds::default().of(&context.cluster, &api_version, &kind).await?;
-    let own = body.pointer("/metadata/namespace").and_then(Json::as_str).map(str::to_owned);
-    let namespace = known.namespaced.then(|| own.unwrap_or_else(|| context.cluster.namespace.clone()));
-    Ok(created(&known.resource, namespace.as_deref(), body))
+    let discovered = DiscoveredKinds::default().of(&context.cluster, &api_version, &kind).await?;
+    let object_namespace = body.pointer("/metadata/namespace").and_then(Json::as_str).map(str::to_owned);
+    let namespace =
+        discovered.namespaced.then(|| object_namespace.unwrap_or_else(|| context.cluster.namespace.clone()));
+    Ok(created(&discovered.resource, namespace.as_deref(), body))
 }
 
 /// Adds the message that the Chaos Toolkit has for a failed read.

@@ -41,7 +41,7 @@ pub(super) async fn prepare(context: &FunctionContext) -> Result<Drain> {
     let candidates = nodes::candidates(context).await?;
     let seconds = arguments.number("timeout")?.unwrap_or(120);
     let with_local_storage = arguments.flag("delete_pods_with_local_storage");
-    let (nodes, warning) = nodes::drawn(context, candidates, arguments.number("count")?);
+    let (nodes, warning) = nodes::select_random(context, candidates, arguments.number("count")?);
     let mut pods = Vec::new();
     for node in &nodes {
         pods.push(evictable(&context.cluster, node, with_local_storage).await?);
@@ -129,27 +129,27 @@ impl Drain {
         &self,
         cluster: &Arc<ClusterClient>,
         halt: &StopToken,
-        told: &ProgressCallback<'_>,
+        progress: &ProgressCallback<'_>,
     ) -> Result<AppliedMutation> {
-        let cordons = self.nodes.iter().map(|node| nodes::cordoning(node, true)).collect();
-        let plan = MutationPlan::of(cordons, MutationResponse::Null);
+        let cordons = self.nodes.iter().map(|node| nodes::cordon_node(node, true)).collect();
+        let plan = MutationPlan::new(cordons, MutationResponse::Null);
         let plan = MutationPlan { warnings: self.warnings.clone(), ..plan };
-        let closed = plan.apply(cluster, halt, told).await?;
+        let closed = plan.apply(cluster, halt, progress).await?;
         let version = if self.evicted().next().is_some() { eviction_version(cluster).await? } else { None };
         // the Pods follow the nodes among the targets
         let mut first = self.nodes.len();
         for (node, pods) in self.nodes.iter().zip(&self.pods) {
             match pods {
                 Ok(pods) => {
-                    let told = |progress: ActivityProgress| {
-                        told(match progress {
+                    let report = |step: ActivityProgress| {
+                        progress(match step {
                             ActivityProgress::TargetDone { target, done } => {
                                 ActivityProgress::TargetDone { target: first + target, done }
                             }
                             note @ ActivityProgress::Note(_) => note,
                         });
                     };
-                    self.empty(cluster, pods, version.as_deref(), halt, &told).await?;
+                    self.empty(cluster, pods, version.as_deref(), halt, &report).await?;
                     first += pods.len();
                 }
                 Err(UnmanagedPod(pod)) => {
@@ -170,15 +170,15 @@ impl Drain {
         evicted: &[Metadata],
         version: Option<&str>,
         halt: &StopToken,
-        told: &(impl Fn(ActivityProgress) + Sync),
+        report: &(impl Fn(ActivityProgress) + Sync),
     ) -> Result<()> {
-        let begun = Instant::now();
+        let start = Instant::now();
         // a disruption budget may allow an eviction later, once other Pods are ready
         let mut forbidden: Vec<(usize, &Metadata)> = evicted.iter().enumerate().collect();
         // each refusal is told once: the text names the budget
         let mut refusals = BTreeSet::new();
         loop {
-            let mut still = Vec::new();
+            let mut refused = Vec::new();
             let mut blocked_by = BTreeSet::new();
             for (index, pod) in forbidden {
                 if halt.is_asked() {
@@ -186,30 +186,30 @@ impl Drain {
                 }
                 match evict(cluster, pod, version).await {
                     Ok(EvictionResult::Evicted) => {
-                        told(ActivityProgress::TargetDone { target: index, done: true });
+                        report(ActivityProgress::TargetDone { target: index, done: true });
                     }
                     Ok(EvictionResult::Refused(reason)) => {
-                        still.push((index, pod));
+                        refused.push((index, pod));
                         if refusals.insert(reason.clone()) {
                             let text = format!("waits to evict Pod {}: {reason}", pod.name);
-                            told(ActivityProgress::Note(text));
+                            report(ActivityProgress::Note(text));
                         }
                         blocked_by.insert(reason);
                     }
                     Err(failure) => {
                         if !failure.is_ambiguous() {
-                            told(ActivityProgress::TargetDone { target: index, done: false });
+                            report(ActivityProgress::TargetDone { target: index, done: false });
                         }
                         return Err(failure);
                     }
                 }
             }
-            forbidden = still;
+            forbidden = refused;
             let remaining = remaining(cluster, evicted).await;
             if remaining.is_empty() && forbidden.is_empty() {
                 return Ok(());
             }
-            if begun.elapsed() >= self.timeout {
+            if start.elapsed() >= self.timeout {
                 // verbatim, and then the budgets
                 let blocked: Vec<String> = blocked_by.iter().map(|reason| format!("\n{reason}")).collect();
                 return Err(Error::failed(format!(
@@ -225,16 +225,16 @@ impl Drain {
 
     /// Checks that the Nodes are cordoned and the Pods evicted.
     pub async fn confirm(self, cluster: Arc<ClusterClient>) -> (EffectState, String) {
-        let cordons = self.nodes.iter().map(|node| nodes::cordoning(node, true)).collect();
+        let cordons = self.nodes.iter().map(|node| nodes::cordon_node(node, true)).collect();
         let (state, detail) =
-            MutationPlan::of(cordons, MutationResponse::Null).confirm(Arc::clone(&cluster)).await;
+            MutationPlan::new(cordons, MutationResponse::Null).confirm(Arc::clone(&cluster)).await;
         if state != EffectState::Confirmed {
             return (state, detail);
         }
         // Pods that came before the cordon were not announced as targets, and stay
         for node in &self.nodes {
-            if let Ok(Ok(left)) = evictable(&cluster, node, self.with_local_storage).await
-                && let Some(pod) = left.first()
+            if let Ok(Ok(remaining)) = evictable(&cluster, node, self.with_local_storage).await
+                && let Some(pod) = remaining.first()
             {
                 let text = format!("Pod {} was scheduled to Node {} before the cordon", pod.name, node.name);
                 return (EffectState::Mismatch, text);
@@ -249,8 +249,8 @@ impl Drain {
 /// The versions of the group do not tell: the resource of Pods does.
 async fn eviction_version(cluster: &ClusterClient) -> Result<Option<String>> {
     let call = ApiRequest { path: Some("/api/v1"), ..ApiRequest::new(Method::GET, "get", &PODS, None) };
-    let known = cluster.json(&call).await?;
-    let mut resources = known["resources"].as_array().into_iter().flatten();
+    let resource_list = cluster.json(&call).await?;
+    let mut resources = resource_list["resources"].as_array().into_iter().flatten();
     let eviction = resources.find(|resource| resource["name"] == "pods/eviction");
     let version = eviction.and_then(|found| Some((found["group"].as_str()?, found["version"].as_str()?)));
     Ok(version.map(|(group, version)| format!("{group}/{version}")))
@@ -308,12 +308,12 @@ async fn evict(cluster: &ClusterClient, pod: &Metadata, version: Option<&str>) -
 async fn remaining(cluster: &ClusterClient, pods: &[Metadata]) -> Vec<String> {
     let mut remaining = Vec::new();
     for pod in pods {
-        let found = cluster.json(&ApiRequest::get(&PODS, pod.namespace.as_deref(), &pod.name)).await;
-        let gone = match found {
-            Ok(found) => found.pointer("/metadata/uid").and_then(Json::as_str) != Some(&pod.uid),
+        let response = cluster.json(&ApiRequest::get(&PODS, pod.namespace.as_deref(), &pod.name)).await;
+        let is_gone = match response {
+            Ok(response) => response.pointer("/metadata/uid").and_then(Json::as_str) != Some(&pod.uid),
             Err(failure) => failure.status() == Some(404),
         };
-        if !gone {
+        if !is_gone {
             remaining.push(pod.name.clone());
         }
     }

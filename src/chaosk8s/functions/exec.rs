@@ -35,7 +35,7 @@ pub struct PodExec {
     warnings: Vec<String>,
     /// As it was given.
     given: Json,
-    words: Vec<String>,
+    command: Vec<String>,
     limit: Option<Duration>,
     /// Of the first command that did not end well: in which Pod, with which exit code, and what it said.
     failed: Option<String>,
@@ -44,36 +44,36 @@ pub struct PodExec {
 /// Chooses the Pods; those without a container of that name are left out.
 pub(super) async fn prepare(context: &FunctionContext) -> Result<PodExec> {
     let arguments = &context.arguments;
-    let given = arguments.value("cmd");
-    if !given.is_truthy() {
+    let command_argument = arguments.value("cmd");
+    if !command_argument.is_truthy() {
         return Err(Error::failed("A command must be set to run a container"));
     }
-    let words = match given {
-        Value::List(words) => words.iter().map(|word| word.python_text().into_owned()).collect(),
+    let command = match command_argument {
+        Value::List(command) => command.iter().map(|argument| argument.python_text().into_owned()).collect(),
         other => shlex::split(&other.python_text())
             .ok_or_else(|| Error::raise(PythonException::ValueError, "No closing quotation".to_owned()))?,
     };
     let limit = arguments.number("request_timeout")?.and_then(|seconds| u64::try_from(seconds).ok());
     let limit = limit.filter(|seconds| *seconds > 0).map(Duration::from_secs);
     // another type never equals the name of a container
-    let wanted =
+    let container =
         arguments.value("container_name").as_text().filter(|name| !name.is_empty()).map(str::to_owned);
-    let pods::ChosenPods { pods: chosen, selected_by, warnings, .. } = pods::chosen(context).await?;
+    let pods::ChosenPods { pods: chosen, selected_by, warnings, .. } = pods::select_targets(context).await?;
     let mut with_container = Vec::new();
-    if let Some(wanted) = &wanted {
+    if let Some(container) = &container {
         for pod in chosen {
-            if containers(&context.cluster, &pod).await?.contains(wanted) {
+            if containers(&context.cluster, &pod).await?.contains(container) {
                 with_container.push(pod);
             }
         }
     }
     Ok(PodExec {
         pods: with_container,
-        container: wanted.unwrap_or_default(),
+        container: container.unwrap_or_default(),
         selected_by,
         warnings,
-        given: to_json(given),
-        words,
+        given: to_json(command_argument),
+        command,
         limit,
         failed: None,
     })
@@ -96,19 +96,19 @@ impl PodExec {
         &mut self,
         cluster: &Arc<ClusterClient>,
         halt: &StopToken,
-        told: &ProgressCallback<'_>,
+        progress: &ProgressCallback<'_>,
     ) -> Result<Json> {
         for warning in &self.warnings {
-            told(ActivityProgress::Note(warning.clone()));
+            progress(ActivityProgress::Note(warning.clone()));
         }
         let mut results = Vec::new();
         for (index, pod) in self.pods.iter().enumerate() {
             if halt.is_asked() {
                 return Err(Error::failed("interrupted before the command ran in every Pod"));
             }
-            let ran = self.run(cluster, pod).await;
-            told(ActivityProgress::TargetDone { target: index, done: matches!(ran, Ok((_, None))) });
-            let (result, failed) = ran?;
+            let result = self.run(cluster, pod).await;
+            progress(ActivityProgress::TargetDone { target: index, done: matches!(result, Ok((_, None))) });
+            let (result, failed) = result?;
             results.push(result);
             self.failed = self.failed.take().or(failed);
         }
@@ -119,12 +119,12 @@ impl PodExec {
     pub fn judge(&self, output: &Json) -> (EffectState, String) {
         let results = output.as_array().map(Vec::as_slice).unwrap_or_default();
         if results.is_empty() {
-            let what = if self.container.is_empty() {
+            let reason = if self.container.is_empty() {
                 "container_name is missing, so the command ran nowhere".to_owned()
             } else {
                 format!("no Pod with a container '{}' matched {}", self.container, self.selected_by)
             };
-            return (EffectState::Mismatch, what);
+            return (EffectState::Mismatch, reason);
         }
         match &self.failed {
             None => (EffectState::Confirmed, format!("exit code 0 in {} Pods", results.len())),
@@ -144,11 +144,11 @@ impl PodExec {
             tty: false,
             ..AttachParams::default()
         };
-        let whole = async {
+        let execution = async {
             let mut process = AbortOnDrop(
                 cluster
                     .in_time(async {
-                        let process = api.exec(&pod.name, &self.words, &parameters).await;
+                        let process = api.exec(&pod.name, &self.command, &parameters).await;
                         process.map_err(|error| cluster.upgrade_refused("pods/exec", &namespace, error))
                     })
                     .await?,
@@ -164,13 +164,13 @@ impl PodExec {
             // both are read concurrently: a full pipe would block the command
             Ok::<_, k8s::Error>(tokio::join!(status, read(stdout), read(stderr)))
         };
-        let ended = match self.limit {
-            None => Some(whole.await?),
-            Some(limit) => tokio::time::timeout(limit, whole).await.ok().transpose()?,
+        let finished = match self.limit {
+            None => Some(execution.await?),
+            Some(limit) => tokio::time::timeout(limit, execution).await.ok().transpose()?,
         };
         // as in the Chaos Toolkit, "stderr" is the status message of the server; that of the command is reported
         // separately
-        let (code, said, stdout, failed) = match ended {
+        let (code, said, stdout, failed) = match finished {
             None => {
                 let late = self.limit.unwrap_or_default().as_secs();
                 (json!(1), String::new(), String::new(), Some(format!("no result within {late} seconds")))
@@ -181,8 +181,8 @@ impl PodExec {
                     let code = Value::from(code.clone());
                     let stderr = stderr.trim();
                     let colon = if stderr.is_empty() { "" } else { ": " };
-                    let shown: String = stderr.chars().take(MAX_SHOWN).collect();
-                    format!("exit code {}{colon}{shown}", code.python_text())
+                    let excerpt: String = stderr.chars().take(MAX_SHOWN).collect();
+                    format!("exit code {}{colon}{excerpt}", code.python_text())
                 });
                 (code, said, stdout, failed)
             }

@@ -18,21 +18,21 @@ pub(super) async fn read(context: &FunctionContext) -> Result<Json> {
     let name = arguments.text("name");
     let labels = arguments.selector(name.as_deref().unwrap_or("None"))?;
     if name.is_none() && labels == "name in (None)" {
-        context.not_everything(&ObjectSelector::default(), "every Pod of the namespace")?;
+        context.require_selector(&ObjectSelector::default(), "every Pod of the namespace")?;
     }
-    let since = match arguments.some_text("last") {
+    let since_seconds = match arguments.some_text("last") {
         None => None,
         Some(last) => Some(seconds_since(&last, Timestamp::now().as_seconds()).ok_or_else(|| {
-            let what = format!(
+            let message = format!(
                 "invalid time \"{last}\": expected a duration such as 90s or 10 minutes, or a date such as \
                  2026-01-31T12:00:00Z"
             );
-            Error::raise(PythonException::TypeError, what)
+            Error::raise(PythonException::TypeError, message)
         })?),
     };
     let namespace = context.namespace();
     let mut logs = JsonMap::new();
-    for pod in context.things(&PODS, &ObjectSelector::labels(Some(&labels))).await? {
+    for pod in context.list_metadata(&PODS, &ObjectSelector::labels(Some(&labels))).await? {
         let mut call = ApiRequest::new(Method::GET, "get", &PODS, Some(&namespace)).name(&pod.name);
         call.subresource = Some("log");
         call.query = vec![
@@ -42,7 +42,7 @@ pub(super) async fn read(context: &FunctionContext) -> Result<Json> {
             ("timestamps", "true".to_owned()),
             ("limitBytes", MAX_BYTES.to_string()),
         ];
-        if let Some(seconds) = since.filter(|seconds| *seconds != 0) {
+        if let Some(seconds) = since_seconds.filter(|seconds| *seconds != 0) {
             call.query.push(("sinceSeconds", seconds.to_string()));
         }
         let text = context.cluster.send(&call).await?;
@@ -54,9 +54,9 @@ pub(super) async fn read(context: &FunctionContext) -> Result<Json> {
 /// Parses `90s`, `1h 30m`, `10 minutes ago` or a date into seconds before now.
 fn seconds_since(text: &str, now: f64) -> Option<i64> {
     let text = text.trim();
-    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
         #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // whole seconds are enough
-        return Some((now - at.as_second() as f64) as i64);
+        return Some((now - time.as_second() as f64) as i64);
     }
     if text.eq_ignore_ascii_case("now") {
         return Some(0);
@@ -97,13 +97,14 @@ pub(super) fn should_be_found(context: &FunctionContext) -> Result<Json> {
         .map_err(|error| Error::raise(PythonException::RegexError, error.to_string()))?;
     let logs = arguments.value("value").as_map().filter(|logs| !logs.is_empty());
     let logs = logs.ok_or_else(|| Error::failed("no logs to search from"))?;
-    let found = |log: &Value| {
+    let matches = |log: &Value| {
         pattern
             .search(&log.python_text())
             .map_err(|error| Error::raise(PythonException::RegexError, error.to_string()))
     };
-    let found: Vec<bool> = logs.values().map(found).collect::<Result<_, _>>()?;
-    let met = if arguments.flag("all_containers") { !found.contains(&false) } else { found.contains(&true) };
+    let matches: Vec<bool> = logs.values().map(matches).collect::<Result<_, _>>()?;
+    let met =
+        if arguments.flag("all_containers") { !matches.contains(&false) } else { matches.contains(&true) };
     Ok(met.into())
 }
 

@@ -68,11 +68,11 @@ impl FunctionContext {
     }
 
     /// Lists objects of a kind in the namespace of the call.
-    async fn things(&self, resource: &Resource, selection: &ObjectSelector) -> Result<Vec<Metadata>> {
+    async fn list_metadata(&self, resource: &Resource, selection: &ObjectSelector) -> Result<Vec<Metadata>> {
         let namespace = self.namespace();
-        let things: Vec<PartialObject> =
+        let objects: Vec<PartialObject> =
             self.cluster.list(resource, Some(&namespace), selection, true).await?;
-        Ok(things.into_iter().map(|thing| thing.metadata).collect())
+        Ok(objects.into_iter().map(|object| object.metadata).collect())
     }
 
     /// Selects by `name`, else by `label_selector`.
@@ -84,27 +84,33 @@ impl FunctionContext {
     }
 
     /// Describes what selects objects of the namespace: `label selector 'app=web' in namespace 'shop'`.
-    fn described(&self, labels: Option<&str>, name: (&str, Option<&str>)) -> String {
-        let place = format!("in namespace '{}'", self.namespace());
-        describe_selector(labels, name).map_or(place.clone(), |selector| format!("{selector} {place}"))
+    fn describe_selection(&self, labels: Option<&str>, name: (&str, Option<&str>)) -> String {
+        let namespace = format!("in namespace '{}'", self.namespace());
+        describe_selector(labels, name)
+            .map_or(namespace.clone(), |selector| format!("{selector} {namespace}"))
     }
 
     /// Rejects a call without a selector, unless everything may be targeted.
-    fn not_everything(&self, selection: &ObjectSelector, what: &str) -> Result<()> {
+    fn require_selector(&self, selection: &ObjectSelector, everything: &str) -> Result<()> {
         if self.everything || !selection.is_everything() {
             return Ok(());
         }
         Err(Error::failed(format!(
-            "no selector: this would affect {what}; set a name or a label selector, or pass --allow-all"
+            "no selector: this would affect {everything}; set a name or a label selector, or pass --allow-all"
         )))
     }
 
     /// Reads an object by its name. Without the read permission its UID stays unknown.
-    async fn thing(&self, resource: &Resource, namespace: Option<&str>, name: &str) -> Result<Metadata> {
+    async fn get_metadata(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Metadata> {
         match self.cluster.json(&ApiRequest::get(resource, namespace, name)).await {
-            Ok(found) => {
-                let thing: PartialObject = serde_json::from_value(found).unwrap_or_default();
-                Ok(thing.metadata)
+            Ok(response) => {
+                let object: PartialObject = serde_json::from_value(response).unwrap_or_default();
+                Ok(object.metadata)
             }
             Err(failure) if failure.status() == Some(403) => Ok(Metadata {
                 name: name.to_owned(),
@@ -170,7 +176,7 @@ pub async fn prepare(context: FunctionContext) -> Result<PreparedWork> {
     }
     let plan = |plan: MutationPlan| Ok(PreparedWork::Plan(plan));
     let c = &context;
-    match context.function.does {
+    match context.function.id {
         FunctionId::TerminatePods => plan(pods::terminate(c).await?),
         FunctionId::DeletePods => plan(pods::delete(c).await?),
         FunctionId::ExecInPods => Ok(PreparedWork::Commands(exec::prepare(c).await?)),
@@ -292,27 +298,30 @@ pub async fn prepare(context: FunctionContext) -> Result<PreparedWork> {
 async fn kill_microservice(context: &FunctionContext) -> Result<MutationPlan> {
     let name = context.arguments.required("name");
     let selection = context.by_name_or_labels();
-    context.not_everything(&selection, "every Deployment of the namespace")?;
-    let deployments = context.things(&DEPLOYMENTS, &selection).await?;
-    let theirs = |set: &Metadata| {
+    context.require_selector(&selection, "every Deployment of the namespace")?;
+    let deployments = context.list_metadata(&DEPLOYMENTS, &selection).await?;
+    let is_part = |set: &Metadata| {
         let owned = |deployment: &Metadata| set.owner_references.iter().any(|o| o.uid == deployment.uid);
         set.name == name || deployments.iter().any(owned)
     };
-    let sets = context.things(&REPLICA_SETS, &ObjectSelector::default()).await?;
+    let sets = context.list_metadata(&REPLICA_SETS, &ObjectSelector::default()).await?;
     let mut operations: Vec<PlannedMutation> = deployments
         .iter()
         .map(|deployment| PlannedMutation::delete(&DEPLOYMENTS, deployment, None))
         .collect();
     operations.extend(
-        sets.iter().filter(|set| theirs(set)).map(|set| PlannedMutation::delete(&REPLICA_SETS, set, None)),
+        sets.iter().filter(|set| is_part(set)).map(|set| PlannedMutation::delete(&REPLICA_SETS, set, None)),
     );
     operations.extend(
-        pods::one_of_microservice(context).await?.iter().map(|pod| PlannedMutation::delete(&PODS, pod, None)),
+        pods::select_microservice_pod(context)
+            .await?
+            .iter()
+            .map(|pod| PlannedMutation::delete(&PODS, pod, None)),
     );
     // what belongs to a Deployment that is gone goes by itself, maybe sooner
     for operation in operations.iter_mut().skip(deployments.len()) {
         operation.on_error = ErrorPolicy::RaiseUnlessGone;
     }
-    let selected_by = context.described(None, ("name", Some(&name)));
-    Ok(MutationPlan::of(operations, MutationResponse::Null).selected_by(selected_by))
+    let selected_by = context.describe_selection(None, ("name", Some(&name)));
+    Ok(MutationPlan::new(operations, MutationResponse::Null).selected_by(selected_by))
 }

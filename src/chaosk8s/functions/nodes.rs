@@ -37,7 +37,7 @@ pub(super) async fn candidates(context: &FunctionContext) -> Result<Vec<Metadata
         _ => None,
     };
     if by_pods.is_none() && !arguments.flag("all") {
-        context.not_everything(&selection, "every Node of the cluster")?;
+        context.require_selector(&selection, "every Node of the cluster")?;
     }
     let nodes: Vec<PartialObject> = context.cluster.list(&NODES, None, &selection, true).await?;
     let mut nodes: Vec<Metadata> = nodes.into_iter().map(|node| node.metadata).collect();
@@ -49,8 +49,8 @@ pub(super) async fn candidates(context: &FunctionContext) -> Result<Vec<Metadata
         let by_pods =
             arguments.some_text("pod_label_selector").map(|labels| format!("Pods with labels '{labels}'"));
         let (labels, name) = (arguments.some_text("label_selector"), arguments.some_text("name"));
-        let own = super::describe_selector(labels.as_deref(), ("name", name.as_deref()));
-        let parts: Vec<String> = own.into_iter().chain(by_pods).collect();
+        let by_nodes = super::describe_selector(labels.as_deref(), ("name", name.as_deref()));
+        let parts: Vec<String> = by_nodes.into_iter().chain(by_pods).collect();
         let selector = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(" and ")) };
         return Err(Error::failed(format!("failed to find a node that matches selector{selector}")));
     }
@@ -66,7 +66,7 @@ async fn nodes_of_pods(context: &FunctionContext, labels: &str, namespace: &str)
 }
 
 /// Selects a number of Nodes at random; all without a number. Also returns a warning if there are fewer.
-pub(super) fn drawn(
+pub(super) fn select_random(
     context: &FunctionContext,
     nodes: Vec<Metadata>,
     count: Option<i64>,
@@ -86,13 +86,13 @@ pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan> {
     let (nodes, warning) = if arguments.flag("all") {
         (nodes, None)
     } else if random || count.is_some_and(|count| count >= 1) {
-        drawn(context, nodes, Some(if random { 1 } else { count.unwrap_or(1) }))
+        select_random(context, nodes, Some(if random { 1 } else { count.unwrap_or(1) }))
     } else {
         (nodes.into_iter().take(1).collect(), None)
     };
     let grace_period = arguments.integer("grace_period_seconds")?;
     let operations = nodes.iter().map(|node| PlannedMutation::delete(&NODES, node, grace_period)).collect();
-    let plan = MutationPlan::of(operations, MutationResponse::Names);
+    let plan = MutationPlan::new(operations, MutationResponse::Names);
     Ok(MutationPlan { warnings: warning.into_iter().collect(), ..plan })
 }
 
@@ -129,26 +129,26 @@ pub(super) fn create(context: &FunctionContext) -> MutationPlan {
     let spec = camel_case(context.arguments.json("spec"));
     let body = json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec});
     let on_error = ErrorPolicy::FailWithBody("Creating new node failed: ".to_owned());
-    MutationPlan::one(PlannedMutation::create(&NODES, None, body, on_error), MutationResponse::Response)
+    MutationPlan::single(PlannedMutation::create(&NODES, None, body, on_error), MutationResponse::Response)
 }
 
 pub(super) async fn cordon(context: &FunctionContext, cordoned: bool) -> Result<MutationPlan> {
     let nodes = candidates(context).await?;
-    Ok(MutationPlan::of(
-        nodes.iter().map(|node| cordoning(node, cordoned)).collect(),
+    Ok(MutationPlan::new(
+        nodes.iter().map(|node| cordon_node(node, cordoned)).collect(),
         MutationResponse::Names,
     ))
 }
 
-pub(super) fn cordoning(node: &Metadata, cordoned: bool) -> PlannedMutation {
-    let word = if cordoned { "unschedule" } else { "schedule" };
+pub(super) fn cordon_node(node: &Metadata, cordoned: bool) -> PlannedMutation {
+    let verb = if cordoned { "unschedule" } else { "schedule" };
     PlannedMutation::patch(
         &NODES,
         node,
         PatchFormat::StrategicPatch,
         json!({"spec": {"unschedulable": cordoned}}),
         ExpectedState::Holds(vec![("/spec/unschedulable", cordoned.into())]),
-        ErrorPolicy::FailWithBody(format!("Failed to {word} node '{}': ", node.name)),
+        ErrorPolicy::FailWithBody(format!("Failed to {verb} node '{}': ", node.name)),
     )
 }
 
@@ -191,22 +191,22 @@ pub(super) async fn all_ready(context: &FunctionContext) -> Result<Json> {
 
 pub(super) async fn verify_condition(context: &FunctionContext) -> Result<Json> {
     // a boolean never equals the text of a status
-    let wanted = context.arguments.value("condition_type").as_text();
-    let wanted = wanted.zip(context.arguments.value("condition_value").as_text());
+    let condition = context.arguments.value("condition_type").as_text();
+    let condition = condition.zip(context.arguments.value("condition_value").as_text());
     let has = |conditions: &[(String, String)]| {
-        conditions.iter().any(|(kind, status)| wanted == Some((kind.as_str(), status.as_str())))
+        conditions.iter().any(|(kind, status)| condition == Some((kind.as_str(), status.as_str())))
     };
     let all = statuses(context).await?;
     Ok(all.iter().all(|(_, conditions)| has(conditions)).into())
 }
 
 pub(super) async fn healthy(context: &FunctionContext) -> Result<Json> {
-    let bad = |(kind, status): &(String, String)| match kind.as_str() {
+    let is_unhealthy = |(kind, status): &(String, String)| match kind.as_str() {
         "Ready" => status != "True",
         kind => BAD.contains(&kind) && status != "False",
     };
     let all = statuses(context).await?;
-    Ok((!all.iter().flat_map(|(_, conditions)| conditions).any(bad)).into())
+    Ok((!all.iter().flat_map(|(_, conditions)| conditions).any(is_unhealthy)).into())
 }
 
 #[cfg(test)]

@@ -52,15 +52,15 @@ pub(super) struct ChosenPods {
 }
 
 /// Lists the Pods that a fault can change: neither ended nor terminating.
-async fn living(context: &FunctionContext, labels: Option<&str>) -> Result<Vec<Metadata>> {
+async fn list_living(context: &FunctionContext, labels: Option<&str>) -> Result<Vec<Metadata>> {
     let selection = ObjectSelector { fields: NOT_ENDED.to_owned(), ..ObjectSelector::labels(labels) };
-    let mut pods = context.things(&PODS, &selection).await?;
+    let mut pods = context.list_metadata(&PODS, &selection).await?;
     pods.retain(|pod| pod.deletion_timestamp.is_none());
     Ok(pods)
 }
 
 /// Selects the target Pods of an action.
-pub(super) async fn chosen(context: &FunctionContext) -> Result<ChosenPods> {
+pub(super) async fn select_targets(context: &FunctionContext) -> Result<ChosenPods> {
     let arguments = &context.arguments;
     let random = arguments.flag("rand");
     let qty = arguments.amount("qty")?;
@@ -83,10 +83,10 @@ pub(super) async fn chosen(context: &FunctionContext) -> Result<ChosenPods> {
     let pattern = arguments.some_text("name_pattern");
     let selection = ObjectSelector::labels(labels.as_deref());
     if pattern.is_none() && !quota.all && !arguments.is_bounded() {
-        context.not_everything(&selection, "every Pod of the namespace")?;
+        context.require_selector(&selection, "every Pod of the namespace")?;
     }
-    let mut candidates = living(context, labels.as_deref()).await?;
-    let selected_by = context.described(labels.as_deref(), ("name pattern", pattern.as_deref()));
+    let mut candidates = list_living(context, labels.as_deref()).await?;
+    let selected_by = context.describe_selection(labels.as_deref(), ("name pattern", pattern.as_deref()));
     if let Some(pattern) = pattern {
         let pattern = Pattern::compile(&pattern)
             .map_err(|error| Error::raise(PythonException::RegexError, error.to_string()))?;
@@ -110,7 +110,7 @@ pub(super) async fn chosen(context: &FunctionContext) -> Result<ChosenPods> {
 
 pub(super) async fn terminate(context: &FunctionContext) -> Result<MutationPlan> {
     let grace_period = Some(context.arguments.amount("grace_period")?).filter(|seconds| *seconds >= 0);
-    let ChosenPods { pods, remarks, warnings, selected_by } = chosen(context).await?;
+    let ChosenPods { pods, remarks, warnings, selected_by } = select_targets(context).await?;
     let operations = pods.iter().map(|pod| PlannedMutation::delete(&PODS, pod, grace_period)).collect();
     Ok(MutationPlan { operations, answer: MutationResponse::Names, remarks, warnings, selected_by })
 }
@@ -120,16 +120,16 @@ pub(super) async fn delete(context: &FunctionContext) -> Result<MutationPlan> {
     let labels = context.arguments.some_text("label_selector");
     let name = context.arguments.some_text("name");
     if name.is_none() {
-        context.not_everything(&ObjectSelector::labels(labels.as_deref()), "every Pod of the namespace")?;
+        context.require_selector(&ObjectSelector::labels(labels.as_deref()), "every Pod of the namespace")?;
     }
     let pods = first_matching(context, labels.as_deref(), name.as_deref()).await?;
     let operations = pods.iter().map(|pod| PlannedMutation::delete(&PODS, pod, None)).collect();
-    let selected_by = context.described(labels.as_deref(), ("name pattern", name.as_deref()));
-    Ok(MutationPlan::of(operations, MutationResponse::Names).selected_by(selected_by))
+    let selected_by = context.describe_selection(labels.as_deref(), ("name pattern", name.as_deref()));
+    Ok(MutationPlan::new(operations, MutationResponse::Names).selected_by(selected_by))
 }
 
 /// Selects the Pod that is deleted with a microservice.
-pub(super) async fn one_of_microservice(context: &FunctionContext) -> Result<Vec<Metadata>> {
+pub(super) async fn select_microservice_pod(context: &FunctionContext) -> Result<Vec<Metadata>> {
     let name = context.arguments.required("name");
     let labels = context.arguments.selector(&name)?;
     first_matching(context, Some(&labels), Some(&name)).await
@@ -140,7 +140,7 @@ async fn first_matching(
     labels: Option<&str>,
     pattern: Option<&str>,
 ) -> Result<Vec<Metadata>> {
-    let mut pods = living(context, labels).await?;
+    let mut pods = list_living(context, labels).await?;
     if let Some(pattern) = pattern {
         let pattern = Pattern::compile(pattern)
             .map_err(|error| Error::raise(PythonException::RegexError, error.to_string()))?;
@@ -150,12 +150,12 @@ async fn first_matching(
     Ok(pods)
 }
 
-async fn listed(context: &FunctionContext, selection: &ObjectSelector) -> Result<Vec<PodDetails>> {
+async fn list_details(context: &FunctionContext, selection: &ObjectSelector) -> Result<Vec<PodDetails>> {
     Ok(context.cluster.list(&PODS, Some(&context.namespace()), selection, false).await?)
 }
 
 /// Counts Pods. The server selects by phase and returns only metadata.
-async fn counted(context: &FunctionContext) -> Result<usize> {
+async fn count_pods(context: &FunctionContext) -> Result<usize> {
     let arguments = &context.arguments;
     let mut selection = ObjectSelector::labels(arguments.some_text("label_selector").as_deref());
     if let Some(phase) = arguments.some_text("phase") {
@@ -165,99 +165,104 @@ async fn counted(context: &FunctionContext) -> Result<usize> {
         }
         selection.fields = format!("status.phase={phase}");
     }
-    let things: Vec<PartialObject> =
+    let objects: Vec<PartialObject> =
         context.cluster.list(&PODS, Some(&context.namespace()), &selection, true).await?;
-    Ok(things.len())
+    Ok(objects.len())
 }
 
 pub(super) async fn count(context: &FunctionContext) -> Result<Json> {
-    Ok(counted(context).await?.into())
+    Ok(count_pods(context).await?.into())
 }
 
 pub(super) async fn count_min(context: &FunctionContext) -> Result<Json> {
-    let least = context.arguments.amount("min_count")?;
-    Ok((i64::try_from(counted(context).await?).unwrap_or(i64::MAX) >= least).into())
+    let min_count = context.arguments.amount("min_count")?;
+    Ok((i64::try_from(count_pods(context).await?).unwrap_or(i64::MAX) >= min_count).into())
 }
 
 /// Fails, or returns false if the flag says so.
-pub(super) fn no(context: &FunctionContext, flag: &str, why: String) -> Result<Json> {
-    if context.arguments.raises(flag) { Err(Error::failed(why)) } else { Ok(false.into()) }
+pub(super) fn fail_or_false(context: &FunctionContext, flag: &str, reason: String) -> Result<Json> {
+    if context.arguments.raises(flag) { Err(Error::failed(reason)) } else { Ok(false.into()) }
 }
 
 /// Lists Pods by the label selector; none makes the probe fail.
-async fn some(context: &FunctionContext, flag: &str) -> Result<Result<(String, Vec<PodDetails>), Json>> {
+async fn list_or_fail(
+    context: &FunctionContext,
+    flag: &str,
+) -> Result<Result<(String, Vec<PodDetails>), Json>> {
     let labels = context.arguments.text("label_selector").unwrap_or_else(|| "None".to_owned());
     let selection = ObjectSelector::labels(context.arguments.some_text("label_selector").as_deref());
-    let pods = listed(context, &selection).await?;
+    let pods = list_details(context, &selection).await?;
     if pods.is_empty() {
-        return no(context, flag, format!("no pods '{labels}' were found")).map(Err);
+        return fail_or_false(context, flag, format!("no pods '{labels}' were found")).map(Err);
     }
     Ok(Ok((labels, pods)))
 }
 
 pub(super) async fn in_phase(context: &FunctionContext) -> Result<Json> {
     const FLAG: &str = "raise_on_invalid_phase";
-    let (labels, pods) = match some(context, FLAG).await? {
+    let (labels, pods) = match list_or_fail(context, FLAG).await? {
         Ok(found) => found,
         Err(answer) => return Ok(answer),
     };
     let phase = context.arguments.required("phase");
     match pods.iter().map(|pod| &pod.status.phase).find(|actual| **actual != phase) {
         None => Ok(true.into()),
-        Some(actual) => {
-            no(context, FLAG, format!("pod '{labels}' is in phase '{actual}' but should be '{phase}'"))
-        }
+        Some(actual) => fail_or_false(
+            context,
+            FLAG,
+            format!("pod '{labels}' is in phase '{actual}' but should be '{phase}'"),
+        ),
     }
 }
 
 pub(super) async fn not_in_phase(context: &FunctionContext) -> Result<Json> {
     const FLAG: &str = "raise_on_in_phase";
-    let (labels, pods) = match some(context, FLAG).await? {
+    let (labels, pods) = match list_or_fail(context, FLAG).await? {
         Ok(found) => found,
         Err(answer) => return Ok(answer),
     };
     let phase = context.arguments.required("phase");
     if pods.iter().any(|pod| pod.status.phase == phase) {
-        return no(context, FLAG, format!("pod '{labels}' should not be in phase '{phase}'"));
+        return fail_or_false(context, FLAG, format!("pod '{labels}' should not be in phase '{phase}'"));
     }
     Ok(true.into())
 }
 
 pub(super) async fn in_conditions(context: &FunctionContext) -> Result<Json> {
     const FLAG: &str = "raise_on_invalid_conditions";
-    let (_, pods) = match some(context, FLAG).await? {
+    let (_, pods) = match list_or_fail(context, FLAG).await? {
         Ok(found) => found,
         Err(answer) => return Ok(answer),
     };
     // as Python iterates: over the keys of a mapping, over the characters of text
-    let wanted: Vec<Value> = match context.arguments.value("conditions") {
-        Value::List(wanted) => wanted.clone(),
-        Value::Map(wanted) => wanted.keys().map(|key| key.as_str().into()).collect(),
+    let conditions: Vec<Value> = match context.arguments.value("conditions") {
+        Value::List(conditions) => conditions.clone(),
+        Value::Map(conditions) => conditions.keys().map(|key| key.as_str().into()).collect(),
         Value::Text(text) => text.chars().map(|c| Value::from(c.to_string())).collect(),
         other => {
-            let what = format!("'{}' object is not iterable", other.python_type());
-            return Err(Error::raise(PythonException::TypeError, what));
+            let message = format!("'{}' object is not iterable", other.python_type());
+            return Err(Error::raise(PythonException::TypeError, message));
         }
     };
     for pod in &pods {
-        let missing = wanted.iter().find(|wanted| !has(pod, wanted));
+        let missing = conditions.iter().find(|condition| !has_condition(pod, condition));
         if let Some(missing) = missing {
-            let why = format!(
+            let reason = format!(
                 "pod {} does not match the following given condition: {}",
                 pod.metadata.name,
                 missing.python_text()
             );
-            return no(context, FLAG, why);
+            return fail_or_false(context, FLAG, reason);
         }
     }
     Ok(true.into())
 }
 
 /// Whether a Pod has the condition: the type and the status match, and nothing else is requested.
-fn has(pod: &PodDetails, wanted: &Value) -> bool {
-    let Some(wanted) = wanted.as_map() else { return false };
-    let text = |key: &str| wanted.get(key).and_then(Value::as_text);
-    wanted.len() == 2
+fn has_condition(pod: &PodDetails, expected: &Value) -> bool {
+    let Some(expected) = expected.as_map() else { return false };
+    let text = |key: &str| expected.get(key).and_then(Value::as_text);
+    expected.len() == 2
         && pod.status.conditions.iter().any(|condition| {
             text("type") == Some(&condition.kind) && text("status") == Some(&condition.status)
         })
@@ -272,7 +277,7 @@ pub(super) async fn is_not_available(context: &FunctionContext) -> Result<Json> 
     if running.is_empty() {
         return Ok(true.into());
     }
-    no(context, "raise_on_is_available", format!("pod '{name}' is actually running"))
+    fail_or_false(context, "raise_on_is_available", format!("pod '{name}' is actually running"))
 }
 
 /// Checks with one list that no Pod is neither running nor succeeded.
@@ -286,5 +291,5 @@ pub(super) async fn all_healthy(context: &FunctionContext) -> Result<Json> {
     if pods.is_empty() {
         return Ok(true.into());
     }
-    no(context, "raise_on_any_unhealthy", "the system is unhealthy".to_owned())
+    fail_or_false(context, "raise_on_any_unhealthy", "the system is unhealthy".to_owned())
 }

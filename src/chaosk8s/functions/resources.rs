@@ -7,7 +7,7 @@ use crate::k8s::{
 };
 use serde_json::{Value as Json, json};
 
-use super::pods::no;
+use super::pods::fail_or_false;
 use super::{FunctionContext, read_document, read_document_by_suffix};
 use crate::value::Value;
 
@@ -24,7 +24,7 @@ pub(super) fn create_ingress(context: &FunctionContext) -> Result<MutationPlan> 
 }
 
 fn plan_creation(context: &FunctionContext, resource: &Resource, body: Json) -> MutationPlan {
-    MutationPlan::one(
+    MutationPlan::single(
         PlannedMutation::create(resource, Some(&context.namespace()), body, ErrorPolicy::Raise),
         MutationResponse::Null,
     )
@@ -32,12 +32,12 @@ fn plan_creation(context: &FunctionContext, resource: &Resource, body: Json) -> 
 
 /// Deletes an object by its name.
 pub(super) async fn delete(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
-    by_name(context, resource, &context.arguments.required("name")).await
+    plan_deletion(context, resource, &context.arguments.required("name")).await
 }
 
-async fn by_name(context: &FunctionContext, resource: &Resource, name: &str) -> Result<MutationPlan> {
-    let thing = context.thing(resource, Some(&context.namespace()), name).await?;
-    Ok(MutationPlan::one(PlannedMutation::delete(resource, &thing, None), MutationResponse::Null))
+async fn plan_deletion(context: &FunctionContext, resource: &Resource, name: &str) -> Result<MutationPlan> {
+    let target = context.get_metadata(resource, Some(&context.namespace()), name).await?;
+    Ok(MutationPlan::single(PlannedMutation::delete(resource, &target, None), MutationResponse::Null))
 }
 
 pub(super) fn create_namespace(context: &FunctionContext) -> Result<MutationPlan> {
@@ -49,30 +49,30 @@ pub(super) fn create_namespace(context: &FunctionContext) -> Result<MutationPlan
         }
         (None, None) => return Err(Error::failed("You need to either specify name or spec_path")),
     };
-    Ok(MutationPlan::one(
+    Ok(MutationPlan::single(
         PlannedMutation::create(&NAMESPACES, None, body, ErrorPolicy::Raise),
         MutationResponse::Null,
     ))
 }
 
 pub(super) async fn delete_namespace(context: &FunctionContext) -> Result<MutationPlan> {
-    let thing = context.thing(&NAMESPACES, None, &context.arguments.required("name")).await?;
-    Ok(MutationPlan::one(PlannedMutation::delete(&NAMESPACES, &thing, None), MutationResponse::Null))
+    let target = context.get_metadata(&NAMESPACES, None, &context.arguments.required("name")).await?;
+    Ok(MutationPlan::single(PlannedMutation::delete(&NAMESPACES, &target, None), MutationResponse::Null))
 }
 
 /// Whether any object is selected.
-async fn any(
+async fn any_exists(
     context: &FunctionContext,
     resource: &Resource,
     namespace: Option<&str>,
     selection: &ObjectSelector,
 ) -> Result<bool> {
-    let things: Vec<PartialObject> = context.cluster.list(resource, namespace, selection, true).await?;
-    Ok(!things.is_empty())
+    let objects: Vec<PartialObject> = context.cluster.list(resource, namespace, selection, true).await?;
+    Ok(!objects.is_empty())
 }
 
 /// Selects by name, by labels, or by both.
-fn both(context: &FunctionContext) -> ObjectSelector {
+fn name_and_labels(context: &FunctionContext) -> ObjectSelector {
     let mut selection = match context.arguments.some_text("name") {
         Some(name) => ObjectSelector::name(&name),
         None => ObjectSelector::default(),
@@ -85,24 +85,24 @@ fn both(context: &FunctionContext) -> ObjectSelector {
 
 pub(super) async fn namespace_exists(context: &FunctionContext) -> Result<Json> {
     let selection = ObjectSelector::name(&context.arguments.required("name"));
-    Ok(any(context, &NAMESPACES, None, &selection).await?.into())
+    Ok(any_exists(context, &NAMESPACES, None, &selection).await?.into())
 }
 
 pub(super) async fn service_is_initialized(context: &FunctionContext) -> Result<Json> {
-    if any(context, &SERVICES, Some(&context.namespace()), &both(context)).await? {
+    if any_exists(context, &SERVICES, Some(&context.namespace()), &name_and_labels(context)).await? {
         return Ok(true.into());
     }
     let name = context.arguments.text("name").unwrap_or_else(|| "None".to_owned());
-    no(context, "raise_if_service_not_initialized", format!("service '{name}' is not initialized"))
+    fail_or_false(context, "raise_if_service_not_initialized", format!("service '{name}' is not initialized"))
 }
 
 pub(super) async fn secret_exists(context: &FunctionContext) -> Result<Json> {
-    Ok(any(context, &SECRETS, Some(&context.namespace()), &both(context)).await?.into())
+    Ok(any_exists(context, &SECRETS, Some(&context.namespace()), &name_and_labels(context)).await?.into())
 }
 
 pub(super) async fn ingress_exists(context: &FunctionContext) -> Result<Json> {
     let selection = ObjectSelector::name(&context.arguments.required("name"));
-    Ok(any(context, &INGRESSES, Some(&context.namespace()), &selection).await?.into())
+    Ok(any_exists(context, &INGRESSES, Some(&context.namespace()), &selection).await?.into())
 }
 
 /// Lists the first page of the events of all namespaces.
@@ -139,7 +139,7 @@ pub(super) async fn create_network_policy(context: &FunctionContext) -> Result<M
 /// Plans a network policy. A policy without selected Pods has no effect.
 async fn policy(context: &FunctionContext, body: Json) -> Result<MutationPlan> {
     let selector = selection(&body["spec"]["podSelector"]);
-    let selected = match context.things(&PODS, &selector).await {
+    let selected = match context.list_metadata(&PODS, &selector).await {
         Ok(pods) => !pods.is_empty(),
         // unknown without the permission
         Err(failure) if failure.status() == Some(403) => true,
@@ -150,11 +150,11 @@ async fn policy(context: &FunctionContext, body: Json) -> Result<MutationPlan> {
     let mut operation =
         PlannedMutation::create(&NETWORK_POLICIES, Some(&context.namespace()), body, ErrorPolicy::Raise);
     if !selected {
-        let by = context.described(Some(&selector.labels), ("", None));
+        let by = context.describe_selection(Some(&selector.labels), ("", None));
         operation.expect =
             ExpectedState::Nothing(format!("the policy selects no Pod, so it has no effect: {by}"));
     }
-    Ok(MutationPlan::one(operation, MutationResponse::Null))
+    Ok(MutationPlan::single(operation, MutationResponse::Null))
 }
 
 /// Converts a label selector to the form of queries.
@@ -221,5 +221,5 @@ pub(super) async fn deny(context: &FunctionContext, fixed: BuiltinPolicy) -> Res
 }
 
 pub(super) async fn allow(context: &FunctionContext, policy: BuiltinPolicy) -> Result<MutationPlan> {
-    by_name(context, &NETWORK_POLICIES, policy.name()).await
+    plan_deletion(context, &NETWORK_POLICIES, policy.name()).await
 }

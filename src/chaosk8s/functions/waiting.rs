@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::FunctionContext;
-use super::pods::no;
+use super::pods::fail_or_false;
 use super::workloads::number;
 use crate::chaosk8s::arguments::fill_name;
 
@@ -18,8 +18,8 @@ const NOT_BE_READY: &str = "raise_on_fully_available";
 
 /// Whether all replicas are ready. Zero of zero is not ready.
 fn replicas_are_ready(workload: &Json) -> bool {
-    let wanted = number(workload, "/spec/replicas");
-    wanted > 0 && number(workload, "/status/readyReplicas") == wanted
+    let desired = number(workload, "/spec/replicas");
+    desired > 0 && number(workload, "/status/readyReplicas") == desired
 }
 
 fn pods_are_ready(set: &Json) -> bool {
@@ -39,36 +39,42 @@ async fn wait(
     }
     let seconds = context.arguments.integer("timeout")?.unwrap_or(30);
     let limit = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-    let seen = context
+    let is_met = context
         .cluster
         .watch(resource, Some(&context.namespace()), &selection, limit, |object| judge(object).then_some(()))
         .await?;
-    Ok((seen.is_some(), name, seconds))
+    Ok((is_met.is_some(), name, seconds))
 }
 
-async fn raising(context: &FunctionContext, resource: &Resource, ready: bool, word: &str) -> Result<Json> {
-    let (seen, name, seconds) = wait(context, resource, |object| replicas_are_ready(object) == ready).await?;
-    if seen {
+async fn check_or_raise(
+    context: &FunctionContext,
+    resource: &Resource,
+    ready: bool,
+    kind: &str,
+) -> Result<Json> {
+    let (is_met, name, seconds) =
+        wait(context, resource, |object| replicas_are_ready(object) == ready).await?;
+    if is_met {
         return Ok(true.into());
     }
     let (what, flag) = if ready { ("recover", BE_READY) } else { ("stop running", NOT_BE_READY) };
-    no(context, flag, format!("{word} '{name}' failed to {what} within {seconds}s"))
+    fail_or_false(context, flag, format!("{kind} '{name}' failed to {what} within {seconds}s"))
 }
 
 pub(super) async fn deployment_fully(context: &FunctionContext) -> Result<Json> {
-    raising(context, &DEPLOYMENTS, true, "deployment").await
+    check_or_raise(context, &DEPLOYMENTS, true, "deployment").await
 }
 
 pub(super) async fn deployment_not_fully(context: &FunctionContext) -> Result<Json> {
-    raising(context, &DEPLOYMENTS, false, "deployment").await
+    check_or_raise(context, &DEPLOYMENTS, false, "deployment").await
 }
 
 pub(super) async fn stateful_set_fully(context: &FunctionContext) -> Result<Json> {
-    raising(context, &STATEFUL_SETS, true, "microservice").await
+    check_or_raise(context, &STATEFUL_SETS, true, "microservice").await
 }
 
 pub(super) async fn stateful_set_not_fully(context: &FunctionContext) -> Result<Json> {
-    raising(context, &STATEFUL_SETS, false, "microservice").await
+    check_or_raise(context, &STATEFUL_SETS, false, "microservice").await
 }
 
 pub(super) async fn daemon_set_fully(context: &FunctionContext) -> Result<Json> {

@@ -8,25 +8,25 @@ use crate::k8s::{
 use serde_json::{Value as Json, json};
 
 use super::FunctionContext;
-use super::pods::no;
+use super::pods::fail_or_false;
 use crate::clock::Timestamp;
 
 /// Deletes by name, else by labels.
 pub(super) async fn delete(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
     let selection = context.by_name_or_labels();
-    context.not_everything(&selection, &format!("every {} of the namespace", resource.kind))?;
-    let things = context.things(resource, &selection).await?;
-    let operations = things.iter().map(|thing| PlannedMutation::delete(resource, thing, None)).collect();
+    context.require_selector(&selection, &format!("every {} of the namespace", resource.kind))?;
+    let targets = context.list_metadata(resource, &selection).await?;
+    let operations = targets.iter().map(|target| PlannedMutation::delete(resource, target, None)).collect();
     let (name, labels) = (context.arguments.some_text("name"), context.arguments.some_text("label_selector"));
     let labels = labels.filter(|_| name.is_none());
-    let selected_by = context.described(labels.as_deref(), ("name", name.as_deref()));
-    Ok(MutationPlan::of(operations, MutationResponse::Null).selected_by(selected_by))
+    let selected_by = context.describe_selection(labels.as_deref(), ("name", name.as_deref()));
+    Ok(MutationPlan::new(operations, MutationResponse::Null).selected_by(selected_by))
 }
 
 /// Reads the object to change. The change of a missing object is requested too: its error has its own message.
-async fn one(context: &FunctionContext, resource: &Resource, name: &str) -> Result<Metadata> {
+async fn read_target(context: &FunctionContext, resource: &Resource, name: &str) -> Result<Metadata> {
     let namespace = context.namespace();
-    match context.thing(resource, Some(&namespace), name).await {
+    match context.get_metadata(resource, Some(&namespace), name).await {
         Err(failure) if failure.status() == Some(404) => {
             Ok(Metadata { name: name.to_owned(), namespace: Some(namespace), ..Metadata::default() })
         }
@@ -37,37 +37,37 @@ async fn one(context: &FunctionContext, resource: &Resource, name: &str) -> Resu
 pub(super) async fn scale(context: &FunctionContext, resource: &Resource) -> Result<MutationPlan> {
     let name = context.arguments.required("name");
     let replicas = context.arguments.json("replicas");
-    let shown = context.arguments.required("replicas");
-    let thing = one(context, resource, &name).await?;
+    let replica_count = context.arguments.required("replicas");
+    let target = read_target(context, resource, &name).await?;
     let operation = PlannedMutation::patch(
         resource,
-        &thing,
+        &target,
         PatchFormat::StrategicPatch,
         json!({"spec": {"replicas": replicas}}),
         ExpectedState::Holds(vec![
             ("/spec/replicas", replicas.clone()),
             ("/status/replicas", replicas.clone()),
         ]),
-        ErrorPolicy::Fail(format!("failed to scale '{name}' to {shown} replicas: ")),
+        ErrorPolicy::Fail(format!("failed to scale '{name}' to {replica_count} replicas: ")),
     );
-    Ok(MutationPlan::one(operation, MutationResponse::Null))
+    Ok(MutationPlan::single(operation, MutationResponse::Null))
 }
 
 pub(super) async fn rollout(context: &FunctionContext) -> Result<MutationPlan> {
     const AT: &str = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
     let name = context.arguments.required("name");
-    let thing = one(context, &DEPLOYMENTS, &name).await?;
-    let at = Timestamp::now().iso();
-    let annotations = json!({"kubectl.kubernetes.io/restartedAt": at});
+    let target = read_target(context, &DEPLOYMENTS, &name).await?;
+    let time = Timestamp::now().iso();
+    let annotations = json!({"kubectl.kubernetes.io/restartedAt": time});
     let operation = PlannedMutation::patch(
         &DEPLOYMENTS,
-        &thing,
+        &target,
         PatchFormat::StrategicPatch,
         json!({"spec": {"template": {"metadata": {"annotations": annotations}}}}),
-        ExpectedState::Holds(vec![(AT, at.into())]),
+        ExpectedState::Holds(vec![(AT, time.into())]),
         ErrorPolicy::Fail(format!("failed to rollout the deployment '{name}'! Error: ")),
     );
-    Ok(MutationPlan::one(operation, MutationResponse::Null))
+    Ok(MutationPlan::single(operation, MutationResponse::Null))
 }
 
 /// Patches an object: a mapping is merged, a list is a JSON patch.
@@ -75,33 +75,33 @@ pub(super) async fn update(context: &FunctionContext, resource: &Resource) -> Re
     let name = context.arguments.required("name");
     let body = context.arguments.json("spec");
     let format = if body.is_array() { PatchFormat::JsonPatch } else { PatchFormat::StrategicPatch };
-    let thing = one(context, resource, &name).await?;
+    let target = read_target(context, resource, &name).await?;
     let operation = PlannedMutation {
         // the result cannot be compared with the patch: the server adds defaults and merges lists
         expect: ExpectedState::Accepted,
         ..PlannedMutation::patch(
             resource,
-            &thing,
+            &target,
             format,
             body,
             ExpectedState::Accepted,
-            ErrorPolicy::Fail(format!("failed to update {} '{name}': ", words(resource))),
+            ErrorPolicy::Fail(format!("failed to update {} '{name}': ", kind_name(resource))),
         )
     };
-    Ok(MutationPlan::one(operation, MutationResponse::Null))
+    Ok(MutationPlan::single(operation, MutationResponse::Null))
 }
 
-fn words(resource: &Resource) -> &'static str {
+fn kind_name(resource: &Resource) -> &'static str {
     if *resource == DAEMON_SETS { "daemon set" } else { "ingress" }
 }
 
 /// Finds an object by its name and, if given, labels.
-async fn found(context: &FunctionContext, resource: &Resource) -> Result<Option<Json>> {
+async fn find(context: &FunctionContext, resource: &Resource) -> Result<Option<Json>> {
     let mut selection = ObjectSelector::name(&context.arguments.required("name"));
     selection.labels = context.arguments.some_text("label_selector").unwrap_or_default();
-    let things: Vec<Json> =
+    let objects: Vec<Json> =
         context.cluster.list(resource, Some(&context.namespace()), &selection, false).await?;
-    Ok(things.into_iter().next())
+    Ok(objects.into_iter().next())
 }
 
 /// Returns a number of an object. The server omits zeros.
@@ -111,9 +111,9 @@ pub(super) fn number(document: &Json, pointer: &str) -> i64 {
 
 async fn deployment(context: &FunctionContext, flag: &str) -> Result<Result<Json, Json>> {
     let name = context.arguments.required("name");
-    match found(context, &DEPLOYMENTS).await? {
+    match find(context, &DEPLOYMENTS).await? {
         Some(deployment) => Ok(Ok(deployment)),
-        None => no(context, flag, format!("Deployment '{name}' was not found")).map(Err),
+        None => fail_or_false(context, flag, format!("Deployment '{name}' was not found")).map(Err),
     }
 }
 
@@ -126,7 +126,11 @@ pub(super) async fn deployment_healthy(context: &FunctionContext) -> Result<Json
     if number(&deployment, "/status/availableReplicas") == number(&deployment, "/spec/replicas") {
         return Ok(true.into());
     }
-    no(context, FLAG, format!("Deployment '{}' is not healthy", context.arguments.required("name")))
+    fail_or_false(
+        context,
+        FLAG,
+        format!("Deployment '{}' is not healthy", context.arguments.required("name")),
+    )
 }
 
 pub(super) async fn deployment_partially(context: &FunctionContext) -> Result<Json> {
@@ -138,17 +142,21 @@ pub(super) async fn deployment_partially(context: &FunctionContext) -> Result<Js
     if number(&deployment, "/status/availableReplicas") >= 1 {
         return Ok(true.into());
     }
-    no(context, FLAG, format!("Deployment '{}' is not healthy", context.arguments.required("name")))
+    fail_or_false(
+        context,
+        FLAG,
+        format!("Deployment '{}' is not healthy", context.arguments.required("name")),
+    )
 }
 
 pub(super) async fn daemon_set_healthy(context: &FunctionContext) -> Result<Json> {
-    let found = found(context, &DAEMON_SETS).await?;
+    let daemon_set = find(context, &DAEMON_SETS).await?;
     let ready =
         |set: &Json| number(set, "/status/numberReady") == number(set, "/status/desiredNumberScheduled");
-    Ok(found.is_some_and(|set| ready(&set)).into())
+    Ok(daemon_set.is_some_and(|set| ready(&set)).into())
 }
 
 pub(super) async fn daemon_set_partially(context: &FunctionContext) -> Result<Json> {
-    let found = found(context, &DAEMON_SETS).await?;
-    Ok(found.is_some_and(|set| number(&set, "/status/numberReady") >= 1).into())
+    let daemon_set = find(context, &DAEMON_SETS).await?;
+    Ok(daemon_set.is_some_and(|set| number(&set, "/status/numberReady") >= 1).into())
 }

@@ -132,7 +132,7 @@ pub(super) fn check_combinations(
     }
     let mut findings = Vec::new();
     let has_gap = given.get("gap").is_some_and(|gap| *gap != Value::Null);
-    if function.does == FunctionId::ReorderPackets && !has_gap {
+    if function.id == FunctionId::ReorderPackets && !has_gap {
         let message = format!("{} needs gap", function.name);
         findings.push(ValidationFinding::at("arguments", message).hint("set gap").doubtful());
     }
@@ -173,7 +173,7 @@ pub(super) fn check_combinations(
 fn is_fault(function: &Function) -> bool {
     use FunctionId as F;
     matches!(
-        function.does,
+        function.id,
         F::AddLatency
             | F::CorruptPackets
             | F::DuplicatePackets

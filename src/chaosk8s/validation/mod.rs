@@ -50,15 +50,15 @@ fn unknown_function(activity: &str, module: &str, name: &str, error: LookupError
 
 /// Checks that the function fits the activity and is not deprecated.
 fn check_kind(function: &Function, usage: ProviderUsage<'_>) -> Vec<ValidationFinding> {
-    let at = |what: &str| ValidationFinding::at("func", format!("{} {what}", function.name));
+    let finding_at = |message: &str| ValidationFinding::at("func", format!("{} {message}", function.name));
     let mut findings = Vec::new();
     match usage.kind {
         Some(ActivityKind::Probe) if function.is_action => {
-            let finding = at("changes the cluster, so it cannot be a probe");
+            let finding = finding_at("changes the cluster, so it cannot be a probe");
             findings.push(finding.hint("make the activity an action of the method").doubtful());
         }
         Some(ActivityKind::Action) if !function.is_action => {
-            let finding = at("only reads, so this action changes nothing");
+            let finding = finding_at("only reads, so this action changes nothing");
             findings.push(finding.hint("make the activity a probe").warning());
         }
         _ => {}
@@ -66,11 +66,11 @@ fn check_kind(function: &Function, usage: ProviderUsage<'_>) -> Vec<ValidationFi
     if usage.position == ProviderPosition::Tolerance
         && !function.arguments.iter().any(|argument| argument.name == "value")
     {
-        let finding = at("cannot be a tolerance: it has no argument 'value'");
+        let finding = finding_at("cannot be a tolerance: it has no argument 'value'");
         findings.push(finding.hint("use should_be_found_in_logs, or a tolerance without a probe").doubtful());
     }
     if let Some(other) = function.deprecated_for {
-        findings.push(at("is deprecated").hint(format!("use {other}")).warning());
+        findings.push(finding_at("is deprecated").hint(format!("use {other}")).warning());
     }
     findings
 }
@@ -193,17 +193,17 @@ fn check_name(function: &Function, name: &str, value: &Value) -> Option<Validati
         let is_valid = matches!(value, Value::Null | Value::Map(_));
         return (!is_valid).then(|| at_argument(name, message).hint(hint).doubtful());
     }
-    let known = || function.arguments.iter().map(|argument| argument.name);
-    if known().any(|argument| argument == name) {
+    let names = || function.arguments.iter().map(|argument| argument.name);
+    if names().any(|argument| argument == name) {
         return None;
     }
     let message =
         format!("argument '{name}' is not part of the function signature in activity '{}'", function.name);
     let hint = misplaced::renamed_argument(function, name, value)
-        .or_else(|| suggestion(name, known()))
-        .unwrap_or_else(|| match known().collect::<Vec<_>>() {
-            known if known.is_empty() => "remove it: the function has no arguments".to_owned(),
-            known => format!("expected one of {}", known.join(", ")),
+        .or_else(|| suggestion(name, names()))
+        .unwrap_or_else(|| match names().collect::<Vec<_>>() {
+            names if names.is_empty() => "remove it: the function has no arguments".to_owned(),
+            names => format!("expected one of {}", names.join(", ")),
         });
     Some(at_argument(name, message).hint(hint))
 }

@@ -81,8 +81,8 @@ pub(super) enum ArgumentRule {
 pub(super) fn rule_of(function: &Function, argument: &Argument) -> Option<ArgumentRule> {
     use ArgumentRule as R;
     use FunctionId as F;
-    let does = function.does;
-    let selects_pods = matches!(does, F::TerminatePods | F::ExecInPods);
+    let id = function.id;
+    let selects_pods = matches!(id, F::TerminatePods | F::ExecInPods);
     let is_custom = function.module.starts_with("chaosk8s.crd.");
     let is_fault = function.module.starts_with("chaosk8s.chaosmesh.");
     Some(match argument.name {
@@ -93,7 +93,7 @@ pub(super) fn rule_of(function: &Function, argument: &Argument) -> Option<Argume
         "pod_label_selector" => R::LabelSelector { is_formatted: false },
         "field_selector" => R::FieldSelector,
         "ns" | "pod_namespace" | "container_name" | "version" | "plural" => R::DnsLabel,
-        "name" => match does {
+        "name" => match id {
             F::DeletePods => R::Regex,
             F::DeleteNamespace
             | F::CreateNamespace
@@ -122,9 +122,9 @@ pub(super) fn rule_of(function: &Function, argument: &Argument) -> Option<Argume
         "conditions" => R::Conditions,
         "cmd" => R::Command,
         "last" => R::LogTime,
-        "spec_path" => R::ManifestPath { by_suffix: does == F::CreateIngress },
+        "spec_path" => R::ManifestPath { by_suffix: id == F::CreateIngress },
         "group" => R::DnsSubdomain,
-        "resource" => match does {
+        "resource" => match id {
             F::ApplyFromJson => R::ObjectText { is_json: true },
             F::ApplyFromYaml => R::ObjectText { is_json: false },
             _ => R::ApiObject,

@@ -30,25 +30,25 @@ pub(super) fn check_selector(
         function
             .arguments
             .iter()
-            .any(|known| known.name == *name && known.default != ArgumentDefault::Required)
+            .any(|optional| optional.name == *name && optional.default != ArgumentDefault::Required)
     };
-    let known: Vec<&str> = SELECTORS.into_iter().filter(is_optional).collect();
+    let optional: Vec<&str> = SELECTORS.into_iter().filter(is_optional).collect();
     // a required name is a selector
-    let is_named = function.arguments.iter().any(|known| {
+    let is_named = function.arguments.iter().any(|optional| {
         let empty = given.get("name").is_some_and(|name| !name.is_truthy());
-        known.name == "name" && known.default == ArgumentDefault::Required && !empty
+        optional.name == "name" && optional.default == ArgumentDefault::Required && !empty
     });
     let selects = |name: &&str| match *name {
         // without the namespace of the Pods it is ignored
         "pod_label_selector" => is_set(given, name) && is_set(given, "pod_namespace"),
         _ => is_set(given, name),
     };
-    let is_selected = known.iter().any(selects);
+    let is_selected = optional.iter().any(selects);
     let is_unknown = given.get("mode").is_some_and(|mode| deferred.affect(mode));
     if is_named || is_selected || is_bounded(function, given) && !is_unknown {
         return None;
     }
-    let mut choices: Vec<&str> = known.into_iter().filter(|name| *name != "all").collect();
+    let mut choices: Vec<&str> = optional.into_iter().filter(|name| *name != "all").collect();
     let is_bounded_with_namespace = {
         let mut given = given.clone();
         given.entry("ns".to_owned()).or_insert_with(|| "default".into());
@@ -94,7 +94,7 @@ pub(super) fn check_ineffective(function: &Function, given: &Map) -> Vec<Validat
 /// Finds calls without one of several arguments, which always fail.
 pub(super) fn check_needed(function: &Function, given: &Map) -> Option<ValidationFinding> {
     use FunctionId as F;
-    let choices: &[&str] = match function.does {
+    let choices: &[&str] = match function.id {
         F::RolloutDeployment => &["name"],
         F::CreateNamespace => &["name", "spec_path"],
         F::CreateNetworkPolicy => &["spec", "spec_path"],

@@ -186,11 +186,11 @@ mod tests {
     #[test]
     fn names_follow_rfc_1123() {
         assert!(check_label("shop-1").is_ok() && check_subdomain("a.b-c.d").is_ok());
-        for wrong in ["", "Bad_NS", "-a", "a-", "a.b", &"a".repeat(64)] {
-            assert!(check_label(wrong).is_err(), "{wrong}");
+        for invalid in ["", "Bad_NS", "-a", "a-", "a.b", &"a".repeat(64)] {
+            assert!(check_label(invalid).is_err(), "{invalid}");
         }
-        for wrong in ["", "A", "a..b", ".a", "a_b"] {
-            assert!(check_subdomain(wrong).is_err(), "{wrong}");
+        for invalid in ["", "A", "a..b", ".a", "a_b"] {
+            assert!(check_subdomain(invalid).is_err(), "{invalid}");
         }
         assert!(check_label_value("").is_ok() && check_label_value("A_b.c").is_ok());
         assert!(check_label_value("a b").is_err() && check_label_value("_a").is_err());

@@ -72,9 +72,9 @@ mod tests {
             let groups: Vec<_> = command.get_groups().collect();
             format!("{arguments:?} {groups:?}")
         };
-        let full = Cli::command();
-        let mut known = 0;
-        for command in full.get_subcommands() {
+        let all_commands = Cli::command();
+        let mut simple = 0;
+        for command in all_commands.get_subcommands() {
             let Some(root) = parser(command.get_name()) else { continue };
             let names: Vec<&str> = root.get_subcommands().map(clap::Command::get_name).collect();
             assert_eq!(names, [command.get_name()]);
@@ -82,11 +82,11 @@ mod tests {
             let root_arguments: Vec<_> = root.get_arguments().collect();
             assert_eq!(
                 format!("{root_arguments:?}"),
-                format!("{:?}", full.get_arguments().collect::<Vec<_>>())
+                format!("{:?}", all_commands.get_arguments().collect::<Vec<_>>())
             );
-            known += 1;
+            simple += 1;
         }
-        assert_eq!(known, 10);
+        assert_eq!(simple, 10);
     }
 
     #[test]
@@ -102,8 +102,8 @@ mod tests {
             "k trial e.json --before a --after b",
         ] {
             let parsed = parse(&words(line)).map(|parsed| format!("{parsed:?}"));
-            let full = command_line::parse_all(words(line), &ProcessEnv::default());
-            assert_eq!(parsed, full.ok().map(|full| format!("{full:?}")), "{line}");
+            let all_commands = command_line::parse_all(words(line), &ProcessEnv::default());
+            assert_eq!(parsed, all_commands.ok().map(|all_commands| format!("{all_commands:?}")), "{line}");
             assert!(parsed.is_some(), "{line}");
         }
     }

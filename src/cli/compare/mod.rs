@@ -153,7 +153,7 @@ fn compare_and_report(session: &CommandContext, args: &CompareArgs) -> Result<Ou
     let CompareOutcome { mut outcome, records, comparison } = compare_files(&session.app, &args.request())?;
     let mut errors = write_reports(&reports, &session.terminal, &records, Some(&comparison));
     if !reports.is_on_standard_output() {
-        let written = session.terminal.result(&args.output.write(&comparison));
+        let written = session.terminal.write_result(&args.output.write(&comparison));
         errors.extend(written.err().map(AppError::from));
     }
     for error in errors {

@@ -26,9 +26,9 @@ pub(super) fn text(comparison: &RunComparison, wide: bool) -> String {
         line(&comparison.format_settings());
     }
     out += &rows(comparison, wide);
-    let listed: Vec<&ComparedRun> =
+    let listed_runs: Vec<&ComparedRun> =
         if wide { comparison.runs.iter().collect() } else { comparison.void_runs().collect() };
-    out += &runs(&listed);
+    out += &runs(&listed_runs);
     out
 }
 

@@ -14,6 +14,7 @@ use crate::cli::shared_args::GlobalArgs;
 use crate::config::ProcessEnv;
 use crate::k8s;
 use crate::k8s::{ClusterClient, ConnectionFlags, KubeconfigNames, connect, kubeconfigs, list_namespaces};
+use crate::sort;
 use crate::trial::list_trial_names;
 use crate::value::Map;
 
@@ -21,8 +22,8 @@ use crate::value::Map;
 const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Returns the candidates of a source. `given` holds the global flags.
-pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &ProcessEnv) -> Vec<Candidate> {
-    if what == DynamicSource::Functions {
+pub(super) fn look_up(source: DynamicSource, given: &[String], environment: &ProcessEnv) -> Vec<Candidate> {
+    if source == DynamicSource::Functions {
         return discover::names().collect();
     }
     let Some(flags) = parse_flags(given) else { return Vec::new() };
@@ -33,11 +34,11 @@ pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &Proce
             let names = file.names.iter().flat_map(names);
             candidates.extend(names.cloned());
         }
-        candidates.sort();
+        sort::sort(&mut candidates);
         candidates.dedup();
         without_description(candidates)
     };
-    match what {
+    match source {
         DynamicSource::Functions => Vec::new(),
         DynamicSource::Contexts => of_files(|names| &names.contexts),
         DynamicSource::Clusters => of_files(|names| &names.clusters),
@@ -53,8 +54,8 @@ pub(super) fn look_up(what: DynamicSource, given: &[String], environment: &Proce
     }
 }
 
-fn without_description(words: Vec<String>) -> Vec<Candidate> {
-    words.into_iter().map(|word| (word, String::new())).collect()
+fn without_description(candidates: Vec<String>) -> Vec<Candidate> {
+    candidates.into_iter().map(|word| (word, String::new())).collect()
 }
 
 /// The flags that every command takes.

@@ -45,14 +45,14 @@ pub(super) type LookUpFn<'a> = dyn FnMut(DynamicSource, &[String]) -> Vec<Candid
 
 /// The candidates for the last word.
 pub(super) struct Candidates {
-    words: Vec<Candidate>,
+    candidates: Vec<Candidate>,
     directive: CobraDirective,
 }
 
 /// Writes one candidate per line, its description after a tab; the directive is the last line.
 impl fmt::Display for Candidates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (word, about) in &self.words {
+        for (word, about) in &self.candidates {
             let about = about.lines().next().unwrap_or_default().replace(|c: char| c.is_control(), " ");
             match about.trim() {
                 // skip names that could control a terminal
@@ -125,8 +125,8 @@ impl<'a> CursorContext<'a> {
             self.advance_short_flags(&word[1..]);
         } else if self.open.is_some() {
             // one more value of the flag
-        } else if let Some(inner) = self.find_subcommand(word) {
-            (self.command, self.passed) = (inner, 0);
+        } else if let Some(subcommand) = self.find_subcommand(word) {
+            (self.command, self.passed) = (subcommand, 0);
         } else {
             self.passed += 1;
         }
@@ -172,8 +172,8 @@ impl<'a> CursorContext<'a> {
 
     /// Finds a subcommand by name.
     fn find_subcommand(&self, name: &str) -> Option<&'a Command> {
-        let inner = self.command.find_subcommand(name);
-        inner.filter(|_| self.passed == 0)
+        let subcommand = self.command.find_subcommand(name);
+        subcommand.filter(|_| self.passed == 0)
     }
 
     /// Returns the candidates for the last word.
@@ -188,17 +188,20 @@ impl<'a> CursorContext<'a> {
                     Some(flag) => self.value_candidates(flag, value, look_up),
                     None => no_candidates(),
                 },
-                None => Candidates { words: self.flag_candidates(last), directive: CobraDirective::NoFiles },
+                None => {
+                    Candidates { candidates: self.flag_candidates(last), directive: CobraDirective::NoFiles }
+                }
             };
         }
         if let Some(flag) = self.open {
             return self.value_candidates(flag, last, look_up);
         }
         if self.passed == 0 && self.command.has_subcommands() {
-            let inner = self.command.get_subcommands().filter(|inner| !inner.is_hide_set());
-            let words = inner.map(|inner| (inner.get_name().to_owned(), plain_text(inner.get_about())));
-            let words = words.filter(|(name, _)| name.starts_with(last)).collect();
-            return Candidates { words, directive: CobraDirective::NoFiles };
+            let subcommand = self.command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set());
+            let candidates = subcommand
+                .map(|subcommand| (subcommand.get_name().to_owned(), plain_text(subcommand.get_about())));
+            let candidates = candidates.filter(|(name, _)| name.starts_with(last)).collect();
+            return Candidates { candidates, directive: CobraDirective::NoFiles };
         }
         let arguments: Vec<&Arg> = self.command.get_positionals().collect();
         // a last argument that accepts several values takes the rest
@@ -211,10 +214,10 @@ impl<'a> CursorContext<'a> {
 
     fn flag_candidates(&self, last: &str) -> Vec<Candidate> {
         let fits = |arg: &&Arg| {
-            let again = matches!(arg.get_action(), ArgAction::Append);
+            let is_repeatable = matches!(arg.get_action(), ArgAction::Append);
             !arg.is_positional()
                 && !arg.is_hide_set()
-                && (again || !self.used.contains(arg.get_id().as_str()))
+                && (is_repeatable || !self.used.contains(arg.get_id().as_str()))
         };
         let spelled = |arg: &Arg| {
             let long = arg.get_long().map(|long| format!("--{long}"));
@@ -228,14 +231,14 @@ impl<'a> CursorContext<'a> {
 
     /// Returns the values of an argument.
     fn value_candidates(&self, arg: &Arg, last: &str, look_up: &mut LookUpFn<'_>) -> Candidates {
-        let listed: Vec<Candidate> = arg
+        let possible_values: Vec<Candidate> = arg
             .get_possible_values()
             .iter()
             .filter(|value| !value.is_hide_set())
             .map(|value| (value.get_name().to_owned(), plain_text(value.get_help())))
             .collect();
-        if !listed.is_empty() {
-            return list_candidates(arg, listed, last);
+        if !possible_values.is_empty() {
+            return list_candidates(arg, possible_values, last);
         }
         let name = arg.get_value_names().and_then(<[_]>::first).map(clap::builder::Str::as_str);
         let source = match (arg.get_id().as_str(), name) {
@@ -248,18 +251,21 @@ impl<'a> CursorContext<'a> {
             _ => None,
         };
         if let Some(source) = source {
-            let mut words = look_up(source, &self.given);
-            words.retain(|(word, _)| word.starts_with(last));
-            return Candidates { words, directive: CobraDirective::NoFiles };
+            let mut candidates = look_up(source, &self.given);
+            candidates.retain(|(word, _)| word.starts_with(last));
+            return Candidates { candidates, directive: CobraDirective::NoFiles };
         }
         if name == Some("EXPERIMENT") {
-            let words = ["json", "yaml", "yml"].map(|ending| (ending.to_owned(), String::new())).to_vec();
-            return Candidates { words, directive: CobraDirective::FileExtensions };
+            let candidates =
+                ["json", "yaml", "yml"].map(|ending| (ending.to_owned(), String::new())).to_vec();
+            return Candidates { candidates, directive: CobraDirective::FileExtensions };
         }
         match arg.get_value_hint() {
-            ValueHint::DirPath => Candidates { words: Vec::new(), directive: CobraDirective::Directories },
+            ValueHint::DirPath => {
+                Candidates { candidates: Vec::new(), directive: CobraDirective::Directories }
+            }
             ValueHint::AnyPath | ValueHint::FilePath => {
-                Candidates { words: Vec::new(), directive: CobraDirective::Files }
+                Candidates { candidates: Vec::new(), directive: CobraDirective::Files }
             }
             _ => no_candidates(),
         }
@@ -268,25 +274,28 @@ impl<'a> CursorContext<'a> {
 
 /// Filters the values by prefix; in a comma-separated list, the last item counts.
 fn list_candidates(arg: &Arg, listed: Vec<Candidate>, last: &str) -> Candidates {
-    let (before, begun) = match arg.get_value_delimiter().and_then(|comma| last.rsplit_once(comma)) {
-        Some((before, begun)) => (format!("{before},"), begun),
+    let (before, prefix) = match arg.get_value_delimiter().and_then(|comma| last.rsplit_once(comma)) {
+        Some((before, prefix)) => (format!("{before},"), prefix),
         None => (String::new(), last),
     };
     let is_listed = arg.get_value_delimiter().is_some();
     let fits = |word: &str| {
-        let folded = || word.to_lowercase().starts_with(&begun.to_lowercase());
-        word.starts_with(begun) || arg.is_ignore_case_set() && folded()
+        let folded = || word.to_lowercase().starts_with(&prefix.to_lowercase());
+        word.starts_with(prefix) || arg.is_ignore_case_set() && folded()
     };
-    let words = listed
+    let candidates = listed
         .into_iter()
         .filter(|(word, _)| fits(word))
         .map(|(word, about)| (format!("{before}{word}"), about))
         .collect();
-    Candidates { words, directive: if is_listed { CobraDirective::NoSpace } else { CobraDirective::NoFiles } }
+    Candidates {
+        candidates,
+        directive: if is_listed { CobraDirective::NoSpace } else { CobraDirective::NoFiles },
+    }
 }
 
 fn no_candidates() -> Candidates {
-    Candidates { words: Vec::new(), directive: CobraDirective::NoFiles }
+    Candidates { candidates: Vec::new(), directive: CobraDirective::NoFiles }
 }
 
 /// Returns whether the argument accepts several values.

@@ -16,7 +16,7 @@ pub(super) fn install(session: &CommandContext, dir: Option<&Path>) -> u8 {
         dir: dir.map(Path::to_owned),
     };
     match completion_helper::install(&session.app, &request) {
-        Ok(helper) => session.answer(&format_result(session, &helper)),
+        Ok(helper) => session.write_result(&format_result(session, &helper)),
         Err(error) => session.fail(error),
     }
 }

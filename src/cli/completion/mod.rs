@@ -68,7 +68,7 @@ pub(super) fn completion(session: &CommandContext, args: &CompletionArgs, root: 
         CompletionTarget::Fish => include_str!("fish.fish").replace("NAME", &program),
         CompletionTarget::Powershell => powershell_script(root, &program),
     };
-    session.answer(&script)
+    session.write_result(&script)
 }
 
 /// Returns a static script: PowerShell versions differ in how they pass an empty word.
@@ -92,7 +92,7 @@ pub(super) fn completion_words(words: &[OsString]) -> Option<&[OsString]> {
 /// Prints the candidates for the last word. Errors are not shown: a shell cannot use them.
 pub(super) fn print_candidates(root: Command, words: &[OsString], environment: &ProcessEnv) {
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let mut look_up = |what, given: &[String]| dynamic::look_up(what, given, environment);
+    let mut look_up = |source, given: &[String]| dynamic::look_up(source, given, environment);
     let candidates = engine::complete(root, &words, &mut look_up);
     let _ = std::io::stdout().lock().write_all(candidates.to_string().as_bytes());
 }

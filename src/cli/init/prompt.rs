@@ -190,11 +190,11 @@ mod tests {
         );
         assert_eq!(request.label_selector.as_deref(), Some("app=web"));
         assert!(output.contains("or process: [kill-pods] "), "{output}");
-        let mut whole = request.clone();
+        let mut changed = request.clone();
         Prompter { answers: b"0\n3\n".as_slice(), questions: Vec::new() }
-            .ask_for_replicas(&mut whole)
+            .ask_for_replicas(&mut changed)
             .unwrap();
-        assert_eq!(whole.replicas, Some(3));
+        assert_eq!(changed.replicas, Some(3));
         let (_, request, output) =
             fill_from("web\n", InitRequest { fault: Some(FaultKind::ScaleToZero), ..request });
         assert_eq!((request.target.as_deref(), output.as_str()), (Some("web"), "Which Deployment? "));

@@ -5,7 +5,9 @@ use crate::app::run::{FinishedRun, RejectedRun, RunRequest};
 use crate::cli::CommandContext;
 use crate::cli::shared_args::RunOutputFormat;
 use crate::http_client;
-use crate::journal::{EXTENSION_KEY, OutputContext, RUN_SCHEMA, RunDocument, TOOLKIT_RUN_SCHEMA, answer};
+use crate::journal::{
+    EXTENSION_KEY, OutputContext, RUN_SCHEMA, RunDocument, TOOLKIT_RUN_SCHEMA, run_document,
+};
 use crate::value::{Value, map};
 
 /// Keys that are null for a run that did not start.
@@ -51,7 +53,7 @@ pub(super) fn of_finished(
         exit_code: code_of(session, run),
         agent: output == RunOutputFormat::Agent,
     };
-    answer(&run.journal, &context)
+    run_document(&run.journal, &context)
 }
 
 /// Returns the document of a run that did not start.
@@ -88,7 +90,7 @@ pub(super) fn of_rejected(run: &RejectedRun, code: u8, output: RunOutputFormat) 
 /// Returns a URL without credentials, or a path as an absolute one.
 fn location(source: &str) -> String {
     if source.contains("://") || source == "-" {
-        return http_client::shown(source);
+        return http_client::display_url(source);
     }
     std::path::absolute(source).map_or_else(|_| source.to_owned(), |path| path.display().to_string())
 }

@@ -41,7 +41,7 @@ pub(super) struct RunOutput {
 
 /// Runs experiments, and writes their results. Returns the exit code.
 pub(super) fn run_and_report(session: &CommandContext, request: &RunRequest, output: &RunOutput) -> u8 {
-    let result = session.to_its_end(async {
+    let result = session.block_on(async {
         // held until the reports are written
         let locks = check_outputs(request, output);
         let outcome = match &locks {
@@ -59,13 +59,13 @@ fn check_outputs(request: &RunRequest, output: &RunOutput) -> Result<ReportLocks
         let error = AppError::new(ErrorCode::UsageInvalid, "cannot write events to standard output");
         return Err(error.with_hint("name a file or a device, such as /dev/stdout"));
     }
-    let others = [
+    let conflicts = [
         output.format != RunOutputFormat::Text,
         request.has_journal_on_standard_output(),
         // each experiment has a journal of its own
         request.has_journal_on_standard_output() && request.sources.len() > 1,
     ];
-    match others.into_iter().filter(|taken| *taken).count() {
+    match conflicts.into_iter().filter(|taken| *taken).count() {
         taken @ (0 | 1) => output.reports.check(taken == 1),
         _ => Err(standard_output_conflict()),
     }
@@ -82,9 +82,9 @@ fn report(
     if let Some(rejected) = &rejected {
         rejected.show(&*session.terminal);
     }
-    let codes = finished.iter().map(|run| (run.outcome.gravity(), code_of(session, run)));
+    let codes = finished.iter().map(|run| (run.outcome.severity(), code_of(session, run)));
     let rejected_code =
-        rejected.iter().map(|run| (run.error.outcome.gravity(), session.code(run.error.outcome)));
+        rejected.iter().map(|run| (run.error.outcome.severity(), session.code(run.error.outcome)));
     let code = codes.chain(rejected_code).max().map_or(0, |(_, code)| code);
     let mut errors = report_finished(session, request, output, &finished);
     let text = match output.format {
@@ -94,15 +94,15 @@ fn report(
         }
         RunOutputFormat::Text => finished.iter().map(summary).collect(),
         format => {
-            let ended = finished.iter().map(|run| document::of_finished(session, request, format, run));
+            let documents = finished.iter().map(|run| document::of_finished(session, request, format, run));
             let rejected = rejected
                 .iter()
                 .map(|run| document::of_rejected(run, session.code(run.error.outcome), format));
-            to_text(format, &document_of(ended.chain(rejected).collect()))
+            to_text(format, &document_of(documents.chain(rejected).collect()))
         }
     };
     if !text.is_empty() {
-        errors.extend(session.terminal.result(&text).err().map(AppError::from));
+        errors.extend(session.terminal.write_result(&text).err().map(AppError::from));
     }
     let error_code = errors.iter().map(|error| session.show_error(error)).max();
     if code == 0 { error_code.unwrap_or(code) } else { code }

@@ -159,11 +159,11 @@ impl ApiState {
 
     /// Generates a UID.
     pub(super) fn generate_uid(&mut self) -> String {
-        let mut part = |digits: usize| {
+        let mut digits = |digits: usize| {
             let number = self.rng.below(1 << 32);
             format!("{number:08x}")[..digits].to_owned()
         };
-        format!("{}-{}-4{}-a{}-{}{}", part(8), part(4), part(3), part(3), part(8), part(4))
+        format!("{}-{}-4{}-a{}-{}{}", digits(8), digits(4), digits(3), digits(3), digits(8), digits(4))
     }
 
     /// Generates a name with this prefix.

@@ -40,45 +40,48 @@ pub(in crate::embedded) struct ListResult {
 
 impl ApiServer {
     /// Returns an object.
-    pub(in crate::embedded) fn get(&self, at: &ObjectPath) -> Result<Json, ApiStatus> {
+    pub(in crate::embedded) fn get(&self, path: &ObjectPath) -> Result<Json, ApiStatus> {
         let state = self.lock();
-        let object = state.store.get(&at.key()).ok_or_else(|| ApiStatus::not_found(&at.kind, &at.name))?;
-        Ok(at.to_requested_version(object))
+        let object =
+            state.store.get(&path.key()).ok_or_else(|| ApiStatus::not_found(&path.kind, &path.name))?;
+        Ok(path.to_requested_version(object))
     }
 
     /// Lists the objects of a kind.
     pub(in crate::embedded) fn list(
         &self,
-        at: &ObjectPath,
+        path: &ObjectPath,
         listing: &ListOptions,
     ) -> Result<ListResult, ApiStatus> {
         let state = self.lock();
         let (start, revision) = match listing.continue_token.as_str() {
-            "" => (ObjectKey::new(Arc::clone(&at.kind.resource), &at.namespace, ""), state.store.revision()),
-            from => decode_continue(&at.kind.resource, from)?,
+            "" => {
+                (ObjectKey::new(Arc::clone(&path.kind.resource), &path.namespace, ""), state.store.revision())
+            }
+            from => decode_continue(&path.kind.resource, from)?,
         };
         let is_selected =
             |(_, stored): &(&Arc<ObjectKey>, &StoredObject)| listing.selector.matches(&stored.tree);
-        let mut selected = state.store.list_after(start, &at.namespace).filter(is_selected);
+        let mut selected = state.store.list_after(start, &path.namespace).filter(is_selected);
         let limit = if listing.limit == 0 { usize::MAX } else { listing.limit };
         let items: Vec<(Arc<ObjectKey>, StoredObject)> =
             selected.by_ref().take(limit).map(|(key, stored)| (Arc::clone(key), stored.clone())).collect();
         let mut metadata = json!({"resourceVersion": revision.to_string()});
-        let left = selected.count();
-        if let Some((last, _)) = items.last().filter(|_| left > 0) {
+        let remaining = selected.count();
+        if let Some((last, _)) = items.last().filter(|_| remaining > 0) {
             metadata["continue"] = json!(encode_continue(revision, last));
             if listing.selector.is_empty() {
-                metadata["remainingItemCount"] = json!(left);
+                metadata["remainingItemCount"] = json!(remaining);
             }
         }
-        Ok(ListResult { path: at.clone(), metadata, items })
+        Ok(ListResult { path: path.clone(), metadata, items })
     }
 
     /// Watches objects of a kind from a revision on. Without a revision, the watch starts with the existing
     /// objects. A revision that is too old ends the watch with an error event.
     pub(in crate::embedded) fn watch(
         self: &Arc<Self>,
-        at: ObjectPath,
+        path: ObjectPath,
         selector: LabelSelector,
         revision: &str,
         bookmarks: bool,
@@ -95,7 +98,7 @@ impl ApiServer {
         let mut start = requested;
         if requested == 0 {
             let existing =
-                self.list(&at, &ListOptions { selector: selector.clone(), ..ListOptions::default() })?;
+                self.list(&path, &ListOptions { selector: selector.clone(), ..ListOptions::default() })?;
             start = text(&existing.metadata["resourceVersion"]).parse().unwrap_or(0);
             ready.extend(
                 existing.items.into_iter().map(|(_, stored)| ("ADDED", WatchPayload::Object(stored.text))),
@@ -104,14 +107,14 @@ impl ApiServer {
         let now = Instant::now();
         Ok(Watch {
             api: Arc::clone(self),
-            at,
+            at: path,
             selector,
             changed,
             queued: ready,
             revision: start,
             bookmark: bookmarks.then(|| now + BOOKMARK_PERIOD),
             deadline: timeout.map(|timeout| now + timeout),
-            ended: false,
+            has_ended: false,
         })
     }
 }
@@ -141,7 +144,7 @@ pub(in crate::embedded) struct Watch {
     revision: u64,
     bookmark: Option<Instant>,
     deadline: Option<Instant>,
-    ended: bool,
+    has_ended: bool,
 }
 
 /// The object of an event.
@@ -168,12 +171,12 @@ impl Watch {
             if let Some(event) = self.queued.pop_front() {
                 return Some(event);
             }
-            if self.ended {
+            if self.has_ended {
                 return None;
             }
             self.changed.mark_unchanged();
             self.read_changes();
-            if !self.queued.is_empty() || self.ended {
+            if !self.queued.is_empty() || self.has_ended {
                 continue;
             }
             let first = [self.bookmark, self.deadline].into_iter().flatten().min();
@@ -192,8 +195,8 @@ impl Watch {
 
     fn handle_timer(&mut self) {
         let now = Instant::now();
-        self.ended = self.deadline.is_some_and(|end| end <= now);
-        if let Some(due) = self.bookmark.filter(|due| *due <= now || self.ended) {
+        self.has_ended = self.deadline.is_some_and(|end| end <= now);
+        if let Some(due) = self.bookmark.filter(|due| *due <= now || self.has_ended) {
             self.bookmark = Some(due.max(now) + BOOKMARK_PERIOD);
             let revision = self.revision.to_string();
             let object = json!({"metadata": {"resourceVersion": revision, "creationTimestamp": null}});
@@ -213,7 +216,7 @@ impl Watch {
             }
             Err(status) => {
                 self.queued.push_back(("ERROR", WatchPayload::Other(status.to_json())));
-                self.ended = true;
+                self.has_ended = true;
             }
         }
     }

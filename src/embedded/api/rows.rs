@@ -147,17 +147,17 @@ fn format_age(object: &Json, now: Timestamp) -> String {
 /// Formats a duration like kubectl.
 fn format_duration(seconds: i64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
-    let two = |large: i64, unit: &str, small: i64, of: &str| match small {
+    let two_units = |large: i64, unit: &str, small: i64, small_unit: &str| match small {
         0 => format!("{large}{unit}"),
-        small => format!("{large}{unit}{small}{of}"),
+        small => format!("{large}{unit}{small}{small_unit}"),
     };
     let units = [
         (120, format!("{}s", seconds.max(0))),
-        (600, two(minutes, "m", seconds % 60, "s")),
+        (600, two_units(minutes, "m", seconds % 60, "s")),
         (10_800, format!("{minutes}m")),
-        (28_800, two(hours, "h", minutes % 60, "m")),
+        (28_800, two_units(hours, "h", minutes % 60, "m")),
         (172_800, format!("{hours}h")),
-        (691_200, two(days, "d", hours % 24, "h")),
+        (691_200, two_units(days, "d", hours % 24, "h")),
     ];
     let fitting = units.into_iter().find(|(below, _)| seconds < *below);
     fitting.map_or_else(|| format!("{days}d"), |(_, text)| text)
@@ -184,8 +184,8 @@ fn node_status(node: &Json) -> String {
 }
 
 fn format_port(port: &Json) -> String {
-    let outside = port["nodePort"].as_i64().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}{outside}/{}", number(&port["port"]), port["protocol"].as_str().unwrap_or("TCP"))
+    let node_port = port["nodePort"].as_i64().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}{node_port}/{}", number(&port["port"]), port["protocol"].as_str().unwrap_or("TCP"))
 }
 
 /// Joins a field of all containers of a workload.
@@ -211,9 +211,9 @@ fn format_endpoints(endpoints: &Json) -> String {
             all.extend(items(&subset["addresses"]).map(format_address));
         }
     }
-    let more = all.len().saturating_sub(MAX_ENDPOINTS);
+    let remaining = all.len().saturating_sub(MAX_ENDPOINTS);
     all.truncate(MAX_ENDPOINTS);
-    if more == 0 { all.join(",") } else { format!("{} + {more} more...", all.join(",")) }
+    if remaining == 0 { all.join(",") } else { format!("{} + {remaining} more...", all.join(",")) }
 }
 
 #[cfg(test)]

@@ -36,63 +36,66 @@ impl DisruptionBudgetStatus {
 
 impl ApiServer {
     /// Returns the `Scale` of a workload.
-    pub(in crate::embedded) fn get_scale(&self, at: &ObjectPath) -> Result<Json, ApiStatus> {
-        Ok(scale_document(at, &self.get(at)?))
+    pub(in crate::embedded) fn get_scale(&self, path: &ObjectPath) -> Result<Json, ApiStatus> {
+        Ok(scale_document(path, &self.get(path)?))
     }
 
     /// Sets the replicas of a workload. `change` returns the new `Scale` for the current one.
     pub(in crate::embedded) fn update_scale(
         &self,
-        at: &ObjectPath,
+        path: &ObjectPath,
         change: impl FnOnce(&Json) -> Result<Json, ApiStatus>,
         dry_run: bool,
     ) -> Result<Json, ApiStatus> {
-        let workload = self.get(at)?;
-        let scale = change(&scale_document(at, &workload))?;
+        let workload = self.get(path)?;
+        let scale = change(&scale_document(path, &workload))?;
         let requested = &scale["spec"]["replicas"];
         // missing replicas mean zero, as in Kubernetes
         let replicas = if requested.is_null() { 0 } else { requested.as_i64().unwrap_or(-1) };
         if replicas < 0 {
             let message = format!("Invalid value: {requested}: must be greater than or equal to 0");
-            return Err(ApiStatus::invalid_field(&at.kind, &at.name, "spec.replicas", &message));
+            return Err(ApiStatus::invalid_field(&path.kind, &path.name, "spec.replicas", &message));
         }
         let mut scaled = workload;
         scaled["spec"]["replicas"] = json!(replicas);
         scaled["metadata"]["resourceVersion"] = scale["metadata"]["resourceVersion"].clone();
-        let written = self.update(at, scaled, &WriteOptions { dry_run, status: false })?;
-        Ok(scale_document(at, &written))
+        let updated = self.update(path, scaled, &WriteOptions { dry_run, status: false })?;
+        Ok(scale_document(path, &updated))
     }
 
     /// Evicts a Pod if its disruption budget allows it.
-    pub(in crate::embedded) fn evict(&self, at: &ObjectPath, eviction: &Json) -> Result<Json, ApiStatus> {
+    pub(in crate::embedded) fn evict(&self, path: &ObjectPath, eviction: &Json) -> Result<Json, ApiStatus> {
         let options = DeleteOptions::parse(&eviction["deleteOptions"])?;
         let mut state = self.lock();
-        let pod =
-            state.store.get(&at.key()).cloned().ok_or_else(|| ApiStatus::not_found(&at.kind, &at.name))?;
+        let pod = state
+            .store
+            .get(&path.key())
+            .cloned()
+            .ok_or_else(|| ApiStatus::not_found(&path.kind, &path.name))?;
         if pod["status"]["phase"] == "Running" && !is_terminating(&pod) {
-            let budgets = find_budgets(&state, &at.namespace, &pod);
+            let budgets = find_budgets(&state, &path.namespace, &pod);
             if budgets.len() > 1 {
-                return Err(ApiStatus::several_budgets());
+                return Err(ApiStatus::multiple_budgets());
             }
             if let Some(object) = budgets.first() {
                 let budget = compute_budget_status(&state, object);
                 if budget.allowed_disruptions() == 0 {
-                    return Err(ApiStatus::over_budget(name(object), budget.desired, budget.healthy));
+                    return Err(ApiStatus::budget_exceeded(name(object), budget.desired, budget.healthy));
                 }
             }
         }
-        self.delete_locked(&mut state, at, &options)?;
+        self.delete_locked(&mut state, path, &options)?;
         Ok(json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}))
     }
 }
 
-fn scale_document(at: &ObjectPath, workload: &Json) -> Json {
+fn scale_document(path: &ObjectPath, workload: &Json) -> Json {
     let metadata = &workload["metadata"];
     let selector = format_labels(&workload["spec"]["selector"]["matchLabels"]);
     json!({
         "kind": "Scale", "apiVersion": "autoscaling/v1",
         "metadata": {
-            "name": at.name, "namespace": at.namespace, "uid": metadata["uid"],
+            "name": path.name, "namespace": path.namespace, "uid": metadata["uid"],
             "resourceVersion": metadata["resourceVersion"], "creationTimestamp": metadata["creationTimestamp"],
         },
         "spec": {"replicas": workload["spec"]["replicas"]},
@@ -118,10 +121,10 @@ pub(in crate::embedded) fn compute_budget_status(state: &ApiState, budget: &Json
         pods.filter(|pod| selector.matches_labels(&pod["metadata"]["labels"])).collect();
     let healthy = to_i64(pods.iter().filter(|pod| is_ready(pod) && !is_terminating(pod)).count());
     let (expected, desired) = match (&spec["minAvailable"], &spec["maxUnavailable"]) {
-        (least @ Json::Number(_), _) => (to_i64(pods.len()), number(least)),
-        (least @ Json::String(_), _) => {
+        (min_available @ Json::Number(_), _) => (to_i64(pods.len()), number(min_available)),
+        (min_available @ Json::String(_), _) => {
             let expected = count_expected_pods(state, &pods);
-            (expected, resolve_int_or_percent(least, expected, true))
+            (expected, resolve_int_or_percent(min_available, expected, true))
         }
         (_, most) => {
             let expected = count_expected_pods(state, &pods);

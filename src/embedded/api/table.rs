@@ -51,24 +51,24 @@ impl RequestedForm {
     }
 
     /// Formats a stored object in this form.
-    pub(super) fn format_stored(self, at: &ObjectPath, stored: &str, now: Timestamp) -> String {
+    pub(super) fn format_stored(self, path: &ObjectPath, stored: &str, now: Timestamp) -> String {
         if self == Self::Whole {
-            return with_type_meta(at, &with_group_fields(at, stored));
+            return with_type_meta(path, &with_group_fields(path, stored));
         }
         let object = serde_json::from_str(stored).unwrap_or_default();
-        self.format_object(at.to_requested_version(&object), now).to_string()
+        self.format_object(path.to_requested_version(&object), now).to_string()
     }
 
     /// Formats a list in this form. Objects are formatted one by one, because a list may be large.
     pub(super) fn format_list<'a>(
         self,
-        at: &ObjectPath,
+        path: &ObjectPath,
         metadata: &Json,
         items: impl Iterator<Item = &'a StoredObject>,
         now: Timestamp,
     ) -> String {
-        let (kind, api_version) = (format!("{}List", at.kind.name), at.api_version());
-        let layout = ResourceTable::for_kind(&api_version, &at.kind.name);
+        let (kind, api_version) = (format!("{}List", path.kind.name), path.api_version());
+        let layout = ResourceTable::for_kind(&api_version, &path.kind.name);
         let (field, mut list) = match self {
             Self::Whole => ("items", json!({"kind": kind, "apiVersion": api_version, "metadata": metadata})),
             Self::Metadata => (
@@ -78,28 +78,28 @@ impl RequestedForm {
             Self::Table => ("rows", empty_table(layout, metadata)),
         };
         list[field] = json!([]);
-        let mut written = list.to_string();
+        let mut text = list.to_string();
         // reopen the empty list, which is the last field
-        written.truncate(written.len() - 2);
+        text.truncate(text.len() - 2);
         for (index, stored) in items.enumerate() {
             if index > 0 {
-                written.push(',');
+                text.push(',');
             }
             match self {
-                Self::Whole if at.kind.custom => written += &with_type_meta(at, &stored.text),
+                Self::Whole if path.kind.custom => text += &with_type_meta(path, &stored.text),
                 // the list declares the type of its items once
-                Self::Whole => written += &with_group_fields(at, &stored.text),
-                Self::Metadata => written += &partial_metadata(&stored.tree).to_string(),
-                Self::Table => written += &table_row(layout, &stored.tree, now).to_string(),
+                Self::Whole => text += &with_group_fields(path, &stored.text),
+                Self::Metadata => text += &partial_metadata(&stored.tree).to_string(),
+                Self::Table => text += &table_row(layout, &stored.tree, now).to_string(),
             }
         }
-        written + "]}"
+        text + "]}"
     }
 }
 
 /// Returns a stored object with the field names of the requested group.
-fn with_group_fields<'a>(at: &ObjectPath, stored: &'a str) -> Cow<'a, str> {
-    if at.kind.group != EVENTS_GROUP {
+fn with_group_fields<'a>(path: &ObjectPath, stored: &'a str) -> Cow<'a, str> {
+    if path.kind.group != EVENTS_GROUP {
         return stored.into();
     }
     let mut event = serde_json::from_str(stored).unwrap_or_default();
@@ -108,8 +108,8 @@ fn with_group_fields<'a>(at: &ObjectPath, stored: &'a str) -> Cow<'a, str> {
 }
 
 /// Adds kind and API version to a stored object.
-fn with_type_meta(at: &ObjectPath, stored: &str) -> String {
-    let head = format!("{{\"kind\":{},\"apiVersion\":{},", json!(at.kind.name), json!(at.api_version()));
+fn with_type_meta(path: &ObjectPath, stored: &str) -> String {
+    let head = format!("{{\"kind\":{},\"apiVersion\":{},", json!(path.kind.name), json!(path.api_version()));
     head + stored.strip_prefix('{').unwrap_or_default()
 }
 

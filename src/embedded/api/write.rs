@@ -52,10 +52,10 @@ impl DeleteOptions {
     pub(in crate::embedded) fn parse(options: &Json) -> Result<Self, ApiStatus> {
         let text = |value: &Json| value.as_str().map(str::to_owned);
         let propagation = text(&options["propagationPolicy"]);
-        if let Some(wrong) =
+        if let Some(invalid) =
             propagation.as_deref().filter(|p| !["Background", "Foreground", "Orphan"].contains(p))
         {
-            return Err(ApiStatus::bad_request(format!("invalid propagationPolicy: {wrong}")));
+            return Err(ApiStatus::bad_request(format!("invalid propagationPolicy: {invalid}")));
         }
         Ok(Self {
             grace_period: options["gracePeriodSeconds"].as_i64(),
@@ -70,28 +70,28 @@ impl DeleteOptions {
 impl ApiServer {
     pub(in crate::embedded) fn create(
         &self,
-        at: &ObjectPath,
+        path: &ObjectPath,
         object: Json,
         options: &WriteOptions,
     ) -> Result<Json, ApiStatus> {
-        Ok(at.to_requested_version(&*self.create_at(at, object, options)?))
+        Ok(path.to_requested_version(&*self.create_at(path, object, options)?))
     }
 
     /// Creates an object at the path that its own fields give.
     pub(in crate::embedded) fn create_object(&self, object: Json) -> Result<Arc<Json>, ApiStatus> {
-        let at = ObjectPath { name: String::new(), ..self.locate(&object)? };
-        self.create_at(&at, object, &WriteOptions::default())
+        let path = ObjectPath { name: String::new(), ..self.locate(&object)? };
+        self.create_at(&path, object, &WriteOptions::default())
     }
 
     fn create_at(
         &self,
-        at: &ObjectPath,
+        path: &ObjectPath,
         mut object: Json,
         options: &WriteOptions,
     ) -> Result<Arc<Json>, ApiStatus> {
         let mut state = self.lock();
-        check_identity(at, &object)?;
-        normalize(at, &mut object)?;
+        check_identity(path, &object)?;
+        normalize(path, &mut object)?;
         let metadata = metadata_mut(&mut object);
         let text = |field: &str| metadata.get(field).map(text).unwrap_or_default().to_owned();
         if !text("resourceVersion").is_empty() {
@@ -103,7 +103,7 @@ impl ApiServer {
         }
         if name.is_empty() {
             let message = "Required value: name or generateName is required";
-            return Err(ApiStatus::invalid_field(&at.kind, "", "metadata.name", message));
+            return Err(ApiStatus::invalid_field(&path.kind, "", "metadata.name", message));
         }
         for field in SERVER_FIELDS {
             metadata.shift_remove(field);
@@ -111,64 +111,64 @@ impl ApiServer {
         metadata.insert("name".to_owned(), json!(name));
         metadata.insert("uid".to_owned(), json!(state.generate_uid()));
         metadata.insert("creationTimestamp".to_owned(), json!(self.now_text()));
-        if at.kind.has_generation() {
+        if path.kind.has_generation() {
             metadata.insert("generation".to_owned(), json!(1));
         }
-        if at.kind.namespaced {
-            metadata.insert("namespace".to_owned(), json!(at.namespace));
-            check_namespace(&state, at, &name)?;
+        if path.kind.namespaced {
+            metadata.insert("namespace".to_owned(), json!(path.namespace));
+            check_namespace(&state, path, &name)?;
         }
-        let key = ObjectPath { name, ..at.clone() }.key();
+        let key = ObjectPath { name, ..path.clone() }.key();
         if state.store.get(&key).is_some() {
-            return Err(ApiStatus::already_exists(&at.kind, &key.name));
+            return Err(ApiStatus::already_exists(&path.kind, &key.name));
         }
-        if at.kind.status && at.kind.name != "Node" {
+        if path.kind.status && path.kind.name != "Node" {
             object.as_object_mut().map(|object| object.shift_remove("status"));
         }
-        defaults::apply_defaults(&at.kind, &mut object);
-        set_initial_state(&at.kind, &mut object, &mut state);
-        let faults = defaults::validate(&at.kind, &object);
+        defaults::apply_defaults(&path.kind, &mut object);
+        set_initial_state(&path.kind, &mut object, &mut state);
+        let faults = defaults::validate(&path.kind, &object);
         if !faults.is_empty() {
-            return Err(ApiStatus::invalid(&at.kind, &key.name, &faults));
+            return Err(ApiStatus::invalid(&path.kind, &key.name, &faults));
         }
         if options.dry_run {
             return Ok(Arc::new(object));
         }
-        Ok(store_object(&mut state, &at.kind, &key, object))
+        Ok(store_object(&mut state, &path.kind, &key, object))
     }
 
     pub(in crate::embedded) fn update(
         &self,
-        at: &ObjectPath,
+        path: &ObjectPath,
         object: Json,
         options: &WriteOptions,
     ) -> Result<Json, ApiStatus> {
         let mut state = self.lock();
-        check_identity(at, &object)?;
-        replace_locked(&mut state, at, object, options)
+        check_identity(path, &object)?;
+        replace_locked(&mut state, path, object, options)
     }
 
     /// Patches an object. Applying a missing object creates it.
     pub(in crate::embedded) fn patch(
         &self,
-        at: &ObjectPath,
+        path: &ObjectPath,
         format: ApiPatchType,
         patch: &Json,
         options: &WriteOptions,
     ) -> Result<Json, ApiStatus> {
         let mut state = self.lock();
-        let Some(old) = state.store.get(&at.key()).cloned() else {
+        let Some(old) = state.store.get(&path.key()).cloned() else {
             drop(state);
             if format == ApiPatchType::Apply && !options.status {
-                return self.create(at, patch.clone(), options);
+                return self.create(path, patch.clone(), options);
             }
-            return Err(ApiStatus::not_found(&at.kind, &at.name));
+            return Err(ApiStatus::not_found(&path.kind, &path.name));
         };
         if format == ApiPatchType::Apply {
-            check_identity(at, patch)?;
+            check_identity(path, patch)?;
         }
-        let new = apply_patch(&at.kind, format, &old, patch)?;
-        replace_locked(&mut state, at, new, options)
+        let new = apply_patch(&path.kind, format, &old, patch)?;
+        replace_locked(&mut state, path, new, options)
     }
 
     /// Modifies an object on behalf of a controller, without defaults or validation. Returns whether the
@@ -192,24 +192,25 @@ impl ApiServer {
     /// Deletes an object. Returns the object or a `Status`, like the API server.
     pub(in crate::embedded) fn delete(
         &self,
-        at: &ObjectPath,
+        path: &ObjectPath,
         options: &DeleteOptions,
     ) -> Result<Json, ApiStatus> {
-        self.delete_locked(&mut self.lock(), at, options)
+        self.delete_locked(&mut self.lock(), path, options)
     }
 
     /// Deletes all objects of a list.
     pub(in crate::embedded) fn delete_collection(
         &self,
-        at: &ObjectPath,
+        path: &ObjectPath,
         listing: &ListOptions,
         options: &DeleteOptions,
     ) -> Result<ListResult, ApiStatus> {
-        let list = self.list(at, listing)?;
+        let list = self.list(path, listing)?;
         for (key, _) in &list.items {
-            let one = ObjectPath { namespace: key.namespace.clone(), name: key.name.clone(), ..at.clone() };
+            let object_path =
+                ObjectPath { namespace: key.namespace.clone(), name: key.name.clone(), ..path.clone() };
             // the object may be gone already
-            let _ = self.delete(&one, options);
+            let _ = self.delete(&object_path, options);
         }
         Ok(list)
     }
@@ -217,30 +218,30 @@ impl ApiServer {
     pub(super) fn delete_locked(
         &self,
         state: &mut ApiState,
-        at: &ObjectPath,
+        path: &ObjectPath,
         options: &DeleteOptions,
     ) -> Result<Json, ApiStatus> {
-        let key = at.key();
+        let key = path.key();
         let object =
-            state.store.get(&key).cloned().ok_or_else(|| ApiStatus::not_found(&at.kind, &at.name))?;
+            state.store.get(&key).cloned().ok_or_else(|| ApiStatus::not_found(&path.kind, &path.name))?;
         let metadata = &object["metadata"];
         for (what, expected, is) in [
             ("UID", &options.uid, &metadata["uid"]),
             ("ResourceVersion", &options.resource_version, &metadata["resourceVersion"]),
         ] {
             if let Some(expected) = expected.as_ref().filter(|expected| is != expected.as_str()) {
-                return Err(ApiStatus::precondition_failed(&at.kind, &at.name, what, expected, text(is)));
+                return Err(ApiStatus::precondition_failed(&path.kind, &path.name, what, expected, text(is)));
             }
         }
-        let is_namespace = at.kind.name == "Namespace";
-        if is_namespace && matches!(at.name.as_str(), "default" | "kube-system") {
-            return Err(ApiStatus::forbidden(&at.kind, &at.name, "this namespace may not be deleted"));
+        let is_namespace = path.kind.name == "Namespace";
+        if is_namespace && matches!(path.name.as_str(), "default" | "kube-system") {
+            return Err(ApiStatus::forbidden(&path.kind, &path.name, "this namespace may not be deleted"));
         }
         if options.dry_run {
-            return Ok(at.to_requested_version(&object));
+            return Ok(path.to_requested_version(&object));
         }
         let mut leaving = Json::clone(&object);
-        let grace = grace_seconds(&at.kind, &object, options.grace_period);
+        let grace = grace_seconds(&path.kind, &object, options.grace_period);
         let finalizer = match options.propagation.as_deref() {
             Some("Foreground") => Some(FOREGROUND),
             Some("Orphan") => Some(ORPHAN),
@@ -256,10 +257,11 @@ impl ApiServer {
         }
         if grace == 0 && !has_finalizers(&leaving) && !is_namespace {
             let last = remove_object(state, &key);
-            let whole = matches!(at.kind.name.as_str(), "Pod" | "ServiceAccount" | "PersistentVolumeClaim");
-            return Ok(match last.filter(|_| whole) {
-                Some(last) => at.to_requested_version(&last),
-                None => success(&at.kind, &at.name, uid(&object)),
+            let returns_object =
+                matches!(path.kind.name.as_str(), "Pod" | "ServiceAccount" | "PersistentVolumeClaim");
+            return Ok(match last.filter(|_| returns_object) {
+                Some(last) => path.to_requested_version(&last),
+                None => success(&path.kind, &path.name, uid(&object)),
             });
         }
         // a shorter grace period replaces a longer one, never the reverse
@@ -277,46 +279,51 @@ impl ApiServer {
             metadata.map(|metadata| metadata.shift_remove("deletionGracePeriodSeconds"));
         }
         let stored = if leaving == *object { object } else { state.put(&key, leaving) };
-        Ok(at.to_requested_version(&stored))
+        Ok(path.to_requested_version(&stored))
     }
 }
 
 fn replace_locked(
     state: &mut ApiState,
-    at: &ObjectPath,
+    path: &ObjectPath,
     mut new: Json,
     options: &WriteOptions,
 ) -> Result<Json, ApiStatus> {
-    let key = at.key();
-    let old = state.store.get(&key).cloned().ok_or_else(|| ApiStatus::not_found(&at.kind, &at.name))?;
-    normalize(at, &mut new)?;
+    let key = path.key();
+    let old = state.store.get(&key).cloned().ok_or_else(|| ApiStatus::not_found(&path.kind, &path.name))?;
+    normalize(path, &mut new)?;
     let before = &old["metadata"];
     let after = metadata_mut(&mut new);
     let submitted = |field: &str| after.get(field).map(text).unwrap_or_default();
     match submitted("resourceVersion") {
-        "" if at.kind.custom => {
+        "" if path.kind.custom => {
             let message = "Invalid value: 0x0: must be specified for an update";
-            return Err(ApiStatus::invalid_field(&at.kind, &at.name, "metadata.resourceVersion", message));
+            return Err(ApiStatus::invalid_field(
+                &path.kind,
+                &path.name,
+                "metadata.resourceVersion",
+                message,
+            ));
         }
         "" => {}
         version if before["resourceVersion"] != version => {
             let message =
                 "the object has been modified; please apply your changes to the latest version and try again";
-            return Err(ApiStatus::conflict(&at.kind, &at.name, message));
+            return Err(ApiStatus::conflict(&path.kind, &path.name, message));
         }
         _ => {}
     }
     if !submitted("uid").is_empty() && before["uid"] != submitted("uid") {
         return Err(ApiStatus::precondition_failed(
-            &at.kind,
-            &at.name,
+            &path.kind,
+            &path.name,
             "UID",
             submitted("uid"),
             text(&before["uid"]),
         ));
     }
-    if submitted("name") != at.name && !submitted("name").is_empty() {
-        let (name, expected) = (submitted("name"), &at.name);
+    if submitted("name") != path.name && !submitted("name").is_empty() {
+        let (name, expected) = (submitted("name"), &path.name);
         let message =
             format!("the name of the object ({name}) does not match the name on the URL ({expected})");
         return Err(ApiStatus::bad_request(message));
@@ -334,31 +341,31 @@ fn replace_locked(
         {
             new[field] = value.clone();
         }
-    } else if at.kind.status {
+    } else if path.kind.status {
         match old.get("status") {
             Some(status) => new["status"] = status.clone(),
             None => drop(new.as_object_mut().map(|new| new.shift_remove("status"))),
         }
     }
     if !options.status {
-        if at.kind.name == "Namespace" {
+        if path.kind.name == "Namespace" {
             new["spec"] = old["spec"].clone();
         } else {
-            defaults::apply_defaults(&at.kind, &mut new);
+            defaults::apply_defaults(&path.kind, &mut new);
         }
-        let mut faults = defaults::validate(&at.kind, &new);
-        faults.extend(defaults::validate_immutable(&at.kind, &old, &new));
+        let mut faults = defaults::validate(&path.kind, &new);
+        faults.extend(defaults::validate_immutable(&path.kind, &old, &new));
         if !faults.is_empty() {
-            return Err(ApiStatus::invalid(&at.kind, &at.name, &faults));
+            return Err(ApiStatus::invalid(&path.kind, &path.name, &faults));
         }
     }
-    bump_generation(&at.kind, &old, &mut new);
+    bump_generation(&path.kind, &old, &mut new);
     // keep the stored version, so that an update in another version changes nothing else
     new["apiVersion"] = old["apiVersion"].clone();
     if options.dry_run || new == *old {
-        return Ok(at.to_requested_version(&new));
+        return Ok(path.to_requested_version(&new));
     }
-    Ok(at.to_requested_version(&store_object(state, &at.kind, &key, new)))
+    Ok(path.to_requested_version(&store_object(state, &path.kind, &key, new)))
 }
 
 /// Increments `metadata.generation` if the specification changed.
@@ -466,35 +473,35 @@ fn metadata_mut(object: &mut Json) -> &mut Map<String, Json> {
 }
 
 /// Normalizes an object, and checks the types of its fields.
-fn normalize(at: &ObjectPath, object: &mut Json) -> Result<(), ApiStatus> {
+fn normalize(path: &ObjectPath, object: &mut Json) -> Result<(), ApiStatus> {
     if !object.is_object() {
         return Err(ApiStatus::bad_request("the body of the request is not an object"));
     }
-    object["apiVersion"] = json!(at.kind.api_version(&at.version));
-    object["kind"] = json!(at.kind.name);
-    if at.kind.group == schema::EVENTS_GROUP {
+    object["apiVersion"] = json!(path.kind.api_version(&path.version));
+    object["kind"] = json!(path.kind.name);
+    if path.kind.group == schema::EVENTS_GROUP {
         schema::rename_to_core_group(object);
     }
     schema::normalize_quantities(object);
-    schema::check_types(&at.kind, object)
+    schema::check_types(&path.kind, object)
 }
 
 /// Checks that the identity in the body matches the URL.
-fn check_identity(at: &ObjectPath, object: &Json) -> Result<(), ApiStatus> {
+fn check_identity(path: &ObjectPath, object: &Json) -> Result<(), ApiStatus> {
     if !object.is_object() {
         return Err(ApiStatus::bad_request("the body of the request is not an object"));
     }
-    let expected = at.kind.api_version(&at.version);
-    for (field, expected) in [("apiVersion", expected.as_str()), ("kind", at.kind.name.as_str())] {
-        let given = text(&object[field]);
-        if !given.is_empty() && given != expected {
+    let expected = path.kind.api_version(&path.version);
+    for (field, expected) in [("apiVersion", expected.as_str()), ("kind", path.kind.name.as_str())] {
+        let value = text(&object[field]);
+        if !value.is_empty() && value != expected {
             let message =
-                format!("the {field} in the data ({given}) does not match the expected {field} ({expected})");
+                format!("the {field} in the data ({value}) does not match the expected {field} ({expected})");
             return Err(ApiStatus::bad_request(message));
         }
     }
     let namespace = namespace(object);
-    if !namespace.is_empty() && namespace != at.namespace && at.kind.namespaced {
+    if !namespace.is_empty() && namespace != path.namespace && path.kind.namespaced {
         let message = "the namespace of the provided object does not match the namespace sent on the request";
         return Err(ApiStatus::bad_request(message));
     }
@@ -502,16 +509,16 @@ fn check_identity(at: &ObjectPath, object: &Json) -> Result<(), ApiStatus> {
 }
 
 /// Checks that the namespace exists and is not terminating.
-fn check_namespace(state: &ApiState, at: &ObjectPath, name: &str) -> Result<(), ApiStatus> {
+fn check_namespace(state: &ApiState, path: &ObjectPath, name: &str) -> Result<(), ApiStatus> {
     let Some(kind) = state.resources.find_by_resource("/namespaces") else { return Ok(()) };
-    match state.store.get(&ObjectKey::new("/namespaces", "", &at.namespace)) {
-        None => Err(ApiStatus::not_found(kind, &at.namespace)),
+    match state.store.get(&ObjectKey::new("/namespaces", "", &path.namespace)) {
+        None => Err(ApiStatus::not_found(kind, &path.namespace)),
         Some(namespace) if namespace["status"]["phase"] == "Terminating" => {
             let message = format!(
                 "unable to create new content in namespace {} because it is being terminated",
-                at.namespace
+                path.namespace
             );
-            Err(ApiStatus::forbidden(&at.kind, name, &message))
+            Err(ApiStatus::forbidden(&path.kind, name, &message))
         }
         Some(_) => Ok(()),
     }

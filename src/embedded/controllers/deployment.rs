@@ -12,6 +12,7 @@ use crate::embedded::EmbeddedCluster;
 use crate::embedded::api::{DeleteOptions, resolve_int_or_percent};
 use crate::embedded::json_fields::{condition, items, name, number, text};
 use crate::embedded::store::ObjectKey;
+use crate::sort;
 
 /// Identifies the Pods of one template.
 const HASH_LABEL: &str = "pod-template-hash";
@@ -37,7 +38,7 @@ impl EmbeddedCluster {
             .iter()
             .position(|set| template_without_hash(set) == template)
             .map(|index| sets.swap_remove(index));
-        sets.sort_by_key(|set| revision(set));
+        sort::sort_by_key(&mut sets, |set| revision(set));
         let paused = deployment["spec"]["paused"] == true;
         let desired = number(&deployment["spec"]["replicas"]);
         let last = sets.iter().chain(new.as_ref()).map(|set| revision(set)).max().unwrap_or(0);
@@ -95,10 +96,10 @@ impl EmbeddedCluster {
         } else if room > 0 && new_replicas < desired {
             self.scale_replica_set(new, new_replicas + room.min(desired - new_replicas));
         }
-        let least = desired - bounds.unavailable;
+        let min_available = desired - bounds.unavailable;
         let available = |set: &Json| number(&set["status"]["availableReplicas"]);
         let waiting = (new_replicas - available(new)).max(0);
-        let mut spare = old_replicas + new_replicas - least - waiting;
+        let mut spare = old_replicas + new_replicas - min_available - waiting;
         // remove unavailable replicas first: that reduces nothing
         let mut sizes: Vec<i64> = old.iter().map(|set| number(&set["spec"]["replicas"])).collect();
         for (set, size) in old.iter().zip(&mut sizes) {
@@ -107,7 +108,7 @@ impl EmbeddedCluster {
             spare -= broken;
         }
         let all: i64 = old.iter().map(|set| available(set)).sum::<i64>() + available(new);
-        let mut spare = spare.min(all - least).max(0);
+        let mut spare = spare.min(all - min_available).max(0);
         for (set, size) in old.iter().zip(&mut sizes) {
             let less = (*size).min(spare);
             *size -= less;
@@ -150,18 +151,20 @@ impl EmbeddedCluster {
     fn set_revision(&self, deployment: &Json, set: &Json, revision: i64) {
         let desired = number(&deployment["spec"]["replicas"]);
         let most = desired + rollout_bounds(deployment, desired).surge;
-        let put = |object: &mut Json, marks: &[(&str, i64)]| {
-            for (mark, number) in marks {
-                object["metadata"]["annotations"][mark] = json!(number.to_string());
+        let set_annotations = |object: &mut Json, annotations: &[(&str, i64)]| {
+            for (annotation, number) in annotations {
+                object["metadata"]["annotations"][annotation] = json!(number.to_string());
             }
         };
         self.modify_object(set, |set| {
-            put(
+            set_annotations(
                 set,
                 &[(REVISION_ANNOTATION, revision), (DESIRED_ANNOTATION, desired), (MAX_ANNOTATION, most)],
             );
         });
-        self.modify_object(deployment, |deployment| put(deployment, &[(REVISION_ANNOTATION, revision)]));
+        self.modify_object(deployment, |deployment| {
+            set_annotations(deployment, &[(REVISION_ANNOTATION, revision)])
+        });
     }
 
     fn scale_replica_set(&self, set: &Json, replicas: i64) {
@@ -197,9 +200,9 @@ impl EmbeddedCluster {
             };
         let set = new.map_or("", |set| name(set));
         let complete = updated == desired && replicas == desired && available == desired;
-        let before = |one: &Json| condition(&current, text(&one["type"]));
+        let before = |entry: &Json| condition(&current, text(&entry["type"]));
         // a complete Deployment stays complete while it is scaled
-        let progress = condition(&current, "Progressing").map(|one| &one["reason"]);
+        let progress = condition(&current, "Progressing").map(|entry| &entry["reason"]);
         let was_complete =
             progress.is_some_and(|reason| reason == "NewReplicaSetAvailable") && replicas == updated;
         let (reason, message) = if complete || was_complete {
@@ -212,17 +215,20 @@ impl EmbeddedCluster {
             updated_condition(&now, &current, "Available", holds, available_reason, available_message),
             updated_condition(&now, &current, "Progressing", "True", reason, &message),
         ];
-        let stays = |one: &Json| {
-            before(one).filter(|old| old["status"] == one["status"] && old["reason"] == one["reason"])
+        let find_unchanged = |entry: &Json| {
+            before(entry).filter(|old| old["status"] == entry["status"] && old["reason"] == entry["reason"])
         };
-        for one in &mut conditions {
-            let updated = stays(one).map(|old| old["lastUpdateTime"].clone());
-            one["lastUpdateTime"] = updated.unwrap_or_else(|| json!(now));
+        for entry in &mut conditions {
+            let updated = find_unchanged(entry).map(|old| old["lastUpdateTime"].clone());
+            entry["lastUpdateTime"] = updated.unwrap_or_else(|| json!(now));
         }
         // the condition that changed last comes last
-        let place =
-            |one: &Json| items(&current["status"]["conditions"]).position(|old| old["type"] == one["type"]);
-        conditions.sort_by_key(|one| stays(one).and_then(|_| place(one)).unwrap_or(usize::MAX));
+        let position_of = |entry: &Json| {
+            items(&current["status"]["conditions"]).position(|old| old["type"] == entry["type"])
+        };
+        sort::sort_by_key(&mut conditions, |entry| {
+            find_unchanged(entry).and_then(|_| position_of(entry)).unwrap_or(usize::MAX)
+        });
         status["conditions"] = json!(conditions);
         self.api.modify(key, |deployment| deployment["status"] = status);
     }

@@ -64,8 +64,8 @@ impl EmbeddedCluster {
         set_list(&mut endpoints, "subsets", subsets);
         let exists = self.api.modify(&list, |old| {
             if !is_equivalent(&old["subsets"], &endpoints["subsets"]) {
-                for part in ["annotations", "labels"] {
-                    set(&mut old["metadata"], part, endpoints["metadata"][part].take());
+                for field in ["annotations", "labels"] {
+                    set(&mut old["metadata"], field, endpoints["metadata"][field].take());
                 }
                 set(old, "subsets", endpoints["subsets"].take());
             }
@@ -81,10 +81,10 @@ impl EmbeddedCluster {
 fn is_equivalent(old: &Json, new: &Json) -> bool {
     match (old, new) {
         (Json::Object(old), Json::Object(new)) => {
-            let same = |(field, value): (&String, &Json)| {
+            let is_same = |(field, value): (&String, &Json)| {
                 field == "resourceVersion" || new.get(field).is_some_and(|new| is_equivalent(value, new))
             };
-            old.len() == new.len() && old.iter().all(same)
+            old.len() == new.len() && old.iter().all(is_same)
         }
         (Json::Array(old), Json::Array(new)) => {
             old.len() == new.len() && old.iter().zip(new).all(|(old, new)| is_equivalent(old, new))
@@ -98,11 +98,11 @@ fn endpoint_ports(service: &Json, pod: &Json) -> Json {
     let mut ports = Vec::new();
     for port in items(&service["spec"]["ports"]) {
         let Some(target) = resolve_port(pod, &port["targetPort"]) else { continue };
-        let mut one = json!({"port": target, "protocol": port["protocol"]});
+        let mut endpoint_port = json!({"port": target, "protocol": port["protocol"]});
         if port["name"].is_string() {
-            one["name"] = port["name"].clone();
+            endpoint_port["name"] = port["name"].clone();
         }
-        ports.push(one);
+        ports.push(endpoint_port);
     }
     json!(ports)
 }

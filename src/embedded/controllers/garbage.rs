@@ -40,14 +40,17 @@ impl EmbeddedCluster {
     /// Performs the work of the deletion finalizers, then removes them.
     pub(super) fn finalize_deletion(&self, key: &ObjectKey) {
         let Some(object) = self.api.lock().store.get(key).cloned() else { return };
-        let holds = |finalizer: &str| items(&object["metadata"]["finalizers"]).any(|one| one == finalizer);
+        let holds = |finalizer: &str| {
+            items(&object["metadata"]["finalizers"]).any(|finalizer_name| finalizer_name == finalizer)
+        };
         let uid = uid(&object);
         let dependents = self.list_dependents(uid);
         let mut done = None;
         if holds(ORPHAN) {
             for (key, dependent) in dependents {
-                let left = owners(&dependent).filter(|owner| owner["uid"] != uid).cloned().collect();
-                self.api.modify(&key, |free| set_list(&mut free["metadata"], "ownerReferences", left));
+                let remaining = owners(&dependent).filter(|owner| owner["uid"] != uid).cloned().collect();
+                self.api
+                    .modify(&key, |object| set_list(&mut object["metadata"], "ownerReferences", remaining));
             }
             done = Some(ORPHAN);
         } else if holds(FOREGROUND) {
@@ -60,33 +63,36 @@ impl EmbeddedCluster {
             let how =
                 DeleteOptions { propagation: Some("Foreground".to_owned()), ..DeleteOptions::default() };
             // Pods own nothing
-            let plainly = DeleteOptions::default();
-            for (key, one) in dependents.iter().filter(|(_, one)| !is_terminating(one)) {
-                self.delete_object(one, if &*key.resource == "/pods" { &plainly } else { &how });
+            let default_options = DeleteOptions::default();
+            for (key, dependent) in dependents.iter().filter(|(_, dependent)| !is_terminating(dependent)) {
+                self.delete_object(
+                    dependent,
+                    if &*key.resource == "/pods" { &default_options } else { &how },
+                );
             }
         }
         if let Some(done) = done {
             let finalizers = items(&object["metadata"]["finalizers"]);
-            let left = finalizers.filter(|one| *one != done).cloned().collect();
-            self.api.modify(key, |freed| set_list(&mut freed["metadata"], "finalizers", left));
+            let remaining = finalizers.filter(|finalizer| *finalizer != done).cloned().collect();
+            self.api.modify(key, |object| set_list(&mut object["metadata"], "finalizers", remaining));
         }
     }
 
     /// Deletes the contents of a terminating namespace, and the namespace once it is empty.
     pub(super) fn reconcile_namespace(&self, name: &str) {
         let key = ObjectKey::new("/namespaces", "", name);
-        let inside = {
+        let objects = {
             let mut state = self.api.lock();
             if state.store.get(&key).is_none_or(|namespace| namespace["status"]["phase"] != "Terminating") {
                 return;
             }
-            let inside = state.store.list_namespace(name);
-            if inside.is_empty() {
+            let objects = state.store.list_namespace(name);
+            if objects.is_empty() {
                 state.remove(&key);
             }
-            inside
+            objects
         };
-        for object in inside.iter().filter(|one| !is_terminating(one)) {
+        for object in objects.iter().filter(|object| !is_terminating(object)) {
             self.delete_object(object, &DeleteOptions::default());
         }
     }

@@ -33,7 +33,7 @@ impl EmbeddedCluster {
         // reconcile the initial objects
         changed.mark_changed();
         while changed.changed().await.is_ok() {
-            let begun = Instant::now();
+            let start = Instant::now();
             // the work of one controller may queue work for the next
             for _ in 0..MAX_ROUNDS {
                 changed.mark_unchanged();
@@ -43,7 +43,7 @@ impl EmbeddedCluster {
                 }
             }
             // leave other tasks as much time; their changes are handled together
-            tokio::time::sleep(begun.elapsed()).await;
+            tokio::time::sleep(start.elapsed()).await;
         }
     }
 
@@ -67,27 +67,28 @@ impl EmbeddedCluster {
     }
 
     /// Lists the objects of a resource that `by` controls.
-    fn list_controlled(&self, resource: &str, by: &Json) -> Vec<Arc<Json>> {
+    fn list_controlled(&self, resource: &str, owner_object: &Json) -> Vec<Arc<Json>> {
         let state = self.api.lock();
-        let mark = IndexKey::Owner(uid(by).to_owned());
-        let mine = state.store.find_indexed(&mark).filter(|(key, object)| {
-            let acts = controller_owner(object).is_some_and(|owner| owner["uid"] == by["metadata"]["uid"]);
+        let index_key = IndexKey::Owner(uid(owner_object).to_owned());
+        let controlled = state.store.find_indexed(&index_key).filter(|(key, object)| {
+            let acts =
+                controller_owner(object).is_some_and(|owner| owner["uid"] == owner_object["metadata"]["uid"]);
             &*key.resource == resource && acts
         });
-        mine.map(|(_, object)| Arc::clone(object)).collect()
+        controlled.map(|(_, object)| Arc::clone(object)).collect()
     }
 
     /// Modifies the current state of an object.
     fn modify_object(&self, object: &Json, change: impl FnOnce(&mut Json)) {
-        if let Ok(at) = self.api.locate(object) {
-            self.api.modify(&at.key(), change);
+        if let Ok(path) = self.api.locate(object) {
+            self.api.modify(&path.key(), change);
         }
     }
 
     fn delete_object(&self, object: &Json, options: &DeleteOptions) {
-        if let Ok(at) = self.api.locate(object) {
+        if let Ok(path) = self.api.locate(object) {
             // the object may be gone already
-            let _ = self.api.delete(&at, options);
+            let _ = self.api.delete(&path, options);
         }
     }
 
@@ -121,9 +122,11 @@ fn owner_reference(owner: &Json) -> Json {
 /// Returns a condition; its transition time stays if the status is unchanged. An empty reason is omitted.
 fn updated_condition(now: &str, old: &Json, of: &str, status: &str, reason: &str, message: &str) -> Json {
     let before = condition(old, of);
-    let since = before.filter(|one| one["status"] == status).map(|one| one["lastTransitionTime"].clone());
-    let since = since.unwrap_or_else(|| json!(now));
-    let mut condition = json!({"type": of, "status": status, "lastTransitionTime": since});
+    let transition_time = before
+        .filter(|previous| previous["status"] == status)
+        .map(|previous| previous["lastTransitionTime"].clone());
+    let transition_time = transition_time.unwrap_or_else(|| json!(now));
+    let mut condition = json!({"type": of, "status": status, "lastTransitionTime": transition_time});
     if !reason.is_empty() {
         condition["reason"] = json!(reason);
         condition["message"] = json!(message);

@@ -261,15 +261,18 @@ impl EmbeddedCluster {
         running: &mut RunningPod,
     ) -> Option<Option<(LifecycleAction, Instant)>> {
         let (pod, node) = self.get_pod(key, of)?;
-        let seen = PodView { pod: &pod, node, containers: &running.containers };
-        let stage = STAGES.iter().position(|stage| (stage.condition)(&seen));
-        let since = running.entered.filter(|(known, _)| Some(*known) == stage).map(|(_, since)| since);
+        let view = PodView { pod: &pod, node, containers: &running.containers };
+        let stage = STAGES.iter().position(|stage| (stage.condition)(&view));
+        let since = running
+            .entered
+            .filter(|(entered_stage, _)| Some(*entered_stage) == stage)
+            .map(|(_, since)| since);
         let since = since.unwrap_or_else(Instant::now);
         running.entered = stage.map(|stage| (stage, since));
         let Some(stage) = stage.map(|stage| &STAGES[stage]) else { return Some(None) };
         let due = match stage.delay {
             StageDelay::Delay(delay) => Some(since + Duration::from_millis(delay)),
-            StageDelay::NextProbe => seen.next_probe(),
+            StageDelay::NextProbe => view.next_probe(),
             StageDelay::Never => None,
         };
         Some(due.map(|due| (stage.action, due)))
@@ -325,11 +328,11 @@ impl EmbeddedCluster {
     /// Runs the readiness probes that are due.
     async fn probe_containers(&self, key: &ObjectKey, of: &str, running: &mut RunningPod) {
         let now = Instant::now();
-        let is_due = |one: &&mut ProbedContainer| one.next_probe.is_some_and(|next| next <= now);
-        for one in running.containers.iter_mut().filter(is_due) {
+        let is_due = |container: &&mut ProbedContainer| container.next_probe.is_some_and(|next| next <= now);
+        for container in running.containers.iter_mut().filter(is_due) {
             // after a long wait, probe without a permit
             let _permit = timeout(PROBE_QUEUE_TIMEOUT, self.probe_permits.acquire()).await;
-            if let Err(error) = one.run_probe(&self.network).await {
+            if let Err(error) = container.run_probe(&self.network).await {
                 self.report_unhealthy(key, of, &format!("Readiness probe failed: {error}"));
             }
         }
@@ -417,19 +420,19 @@ impl EmbeddedCluster {
     /// Reports a failed readiness probe as an event; repeated failures increase its count.
     fn report_unhealthy(&self, key: &ObjectKey, of: &str, message: &str) {
         let (now, name) = (self.api.now_text(), format!("{}.unhealthy", key.name));
-        let seen = |event: &mut Json| {
+        let count_event = |event: &mut Json| {
             event["count"] = json!(number(&event["count"]) + 1);
             event["lastTimestamp"] = json!(now);
             event["message"] = json!(message);
         };
-        if !self.api.modify(&ObjectKey::new("/events", &key.namespace, &name), seen) {
+        if !self.api.modify(&ObjectKey::new("/events", &key.namespace, &name), count_event) {
             let mut event = json!({
                 "apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": key.namespace},
                 "type": "Warning", "reason": UNHEALTHY_REASON, "firstTimestamp": now, "source": {"component": "kubelet"},
                 "involvedObject": {"apiVersion": "v1", "kind": "Pod", "namespace": key.namespace, "name": key.name,
                     "uid": of},
             });
-            seen(&mut event);
+            count_event(&mut event);
             // a terminating namespace rejects new objects
             let _ = self.api.create_object(event);
         }

@@ -172,9 +172,9 @@ mod tests {
         check(json!({"scheme": "HTTPS"}), Err("http: server gave HTTP response to HTTPS client"));
         check(json!({"path": "/a b"}), Err("invalid uri character"));
         let headers = json!([{"name": "Host", "value": "shop.example"}, {"name": "X", "value": "1"}]);
-        let made = build_request(&json!({"path": "/", "httpHeaders": headers})).unwrap();
+        let request = build_request(&json!({"path": "/", "httpHeaders": headers})).unwrap();
         assert_eq!(
-            (&made.headers()["host"], &made.headers()["x"]),
+            (&request.headers()["host"], &request.headers()["x"]),
             (&"shop.example".parse().unwrap(), &"1".parse().unwrap())
         );
     }

@@ -170,16 +170,18 @@ impl<'de> Deserializer<'de> for TypeTracer<'_> {
         // an object of the API has these two first, and refuses other values than its own
         let is_object = fields.starts_with(&["apiVersion", "kind"]);
         let mut keys = if is_object { fields[2..].to_vec() } else { fields.to_vec() };
-        let known = self.types.borrow().get(name).cloned();
-        match &known {
+        let visited_fields = self.types.borrow().get(name).cloned();
+        match &visited_fields {
             // a time has no default, so it must be given
-            Some(known) => keys.retain(|key| known.split(' ').any(|field| field == format!("{key}=time"))),
+            Some(visited_fields) => {
+                keys.retain(|key| visited_fields.split(' ').any(|field| field == format!("{key}=time")))
+            }
             // for types that contain themselves
             None => drop(self.types.borrow_mut().insert(name, String::new())),
         }
         let mut types = Vec::new();
         let value = visitor.visit_map(Entries { tracer: self.again(), keys: &keys, fields: &mut types })?;
-        if known.is_none() {
+        if visited_fields.is_none() {
             let types = types.iter().map(|(field, found)| format!("{field}={found}")).collect::<Vec<_>>();
             self.types.borrow_mut().insert(name, types.join(" "));
         }
@@ -308,11 +310,11 @@ fn compare_below<'de, T: Deserialize<'de>>(
     let is_skipped = |value: &Json| expected == "time" && value.is_null();
     for value in values().into_iter().filter(|value| !is_skipped(value)) {
         let object = wrap(value);
-        let theirs = T::deserialize(object.clone());
-        if theirs.as_ref().is_err_and(|error| error.to_string().starts_with("missing field")) {
+        let reference = T::deserialize(object.clone());
+        if reference.as_ref().is_err_and(|error| error.to_string().starts_with("missing field")) {
             continue;
         }
-        assert_eq!(check_type(root, &object).is_ok(), theirs.is_ok(), "{object}: {:?}", theirs.err());
+        assert_eq!(check_type(root, &object).is_ok(), reference.is_ok(), "{object}: {:?}", reference.err());
         *total += 1;
     }
     if let Some((first, second)) = split_choice(expected) {

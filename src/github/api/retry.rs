@@ -25,12 +25,12 @@ pub(super) enum RetryDecision {
 /// Deadline for all retries of a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RetryBudget {
-    until: Instant,
+    deadline: Instant,
 }
 
 impl RetryBudget {
     pub(super) fn new(begin: Instant) -> Self {
-        Self { until: begin + MAX_WAIT }
+        Self { deadline: begin + MAX_WAIT }
     }
 
     /// Returns the wait after an attempt; `None` if no other attempt is allowed.
@@ -64,7 +64,7 @@ impl RetryBudget {
     }
 
     fn allows(self, pause: Duration) -> bool {
-        Instant::now().checked_add(pause).is_some_and(|end| end <= self.until)
+        Instant::now().checked_add(pause).is_some_and(|end| end <= self.deadline)
     }
 }
 
@@ -74,8 +74,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// Returns the time until the rate limit resets.
 fn until_reset(headers: &HeaderMap) -> Option<Duration> {
-    let moment: f64 = headers.get("x-ratelimit-reset")?.to_str().ok()?.trim().parse().ok()?;
-    Duration::try_from_secs_f64((moment - Timestamp::now().as_seconds()).max(1.0)).ok()
+    let reset_time: f64 = headers.get("x-ratelimit-reset")?.to_str().ok()?.trim().parse().ok()?;
+    Duration::try_from_secs_f64((reset_time - Timestamp::now().as_seconds()).max(1.0)).ok()
 }
 
 #[cfg(test)]
@@ -119,14 +119,14 @@ mod tests {
         check(RequestErrorKind::Locked, &[], 1, true, 0);
         check(status(404), &[], 1, true, 0);
         check(status(422), &[("retry-after", "1")], 1, true, 0);
-        let exhausted = RetryBudget { until: Instant::now() };
+        let exhausted = RetryBudget { deadline: Instant::now() };
         assert_eq!(exhausted.decide(status(502), &HeaderMap::new(), 1, true), RetryDecision::GiveUp);
     }
 
     #[test]
     fn reset_header_is_a_point_in_time() {
-        let moment = Timestamp::now().as_seconds() + 30.0;
-        let wait = until_reset(&headers(&[("x-ratelimit-reset", &moment.to_string())])).unwrap();
+        let reset_time = Timestamp::now().as_seconds() + 30.0;
+        let wait = until_reset(&headers(&[("x-ratelimit-reset", &reset_time.to_string())])).unwrap();
         assert!((28.0..=30.0).contains(&wait.as_secs_f64()), "{wait:?}");
         assert_eq!(until_reset(&headers(&[("x-ratelimit-reset", "0")])), Some(Duration::from_secs(1)));
         assert_eq!(until_reset(&headers(&[("x-ratelimit-reset", "inf")])), None);

@@ -88,7 +88,7 @@ impl SimulatedRun {
 
     fn emit(&mut self, event: &RunEvent) {
         let changes = self.recorder.record(event);
-        self.live.touch(&changes.parts);
+        self.live.mark_changed(&changes.parts);
     }
 
     fn start(&mut self, phase: RunPhase) -> u64 {
@@ -131,15 +131,15 @@ impl SimulatedRun {
     /// The visible file, which has to say what the journal says.
     fn check(&mut self) {
         let file = self.copies.update(&mut self.live, &self.recorder);
-        let seen: serde_json::Value = serde_json::from_slice(file).expect("the file is JSON");
-        let mut said = serde_json::to_value(self.recorder.journal()).unwrap();
+        let actual: serde_json::Value = serde_json::from_slice(file).expect("the file is JSON");
+        let mut expected = serde_json::to_value(self.recorder.journal()).unwrap();
         // what is looked at just now shows before it is over
         for phase in ["before", "after"] {
-            if said["steady_states"][phase].is_null() {
-                said["steady_states"][phase] = seen["steady_states"][phase].clone();
+            if expected["steady_states"][phase].is_null() {
+                expected["steady_states"][phase] = actual["steady_states"][phase].clone();
             }
         }
-        assert_eq!(seen, said);
+        assert_eq!(actual, expected);
     }
 }
 
@@ -180,7 +180,7 @@ fn a_random_run_is_readable_after_every_event() {
 }
 
 #[test]
-fn the_cost_is_linear() {
+fn cost_of_updates_is_linear() {
     let cost = |activities: usize| {
         let mut run = SimulatedRun::new();
         for _ in 0..activities {
@@ -199,14 +199,14 @@ fn the_cost_is_linear() {
 }
 
 #[test]
-fn a_copy_that_was_lost_is_written_anew() {
+fn lost_copy_is_rewritten() {
     let mut run = SimulatedRun::new();
     run.check();
     run.check();
     run.start(RunPhase::Method);
     run.copies.files = [Vec::new(), Vec::new()];
-    run.live.forget(0);
-    run.live.forget(1);
+    run.live.invalidate(0);
+    run.live.invalidate(1);
     assert!(run.live.is_behind(0));
     run.check();
     run.check();

@@ -29,24 +29,24 @@ const ROUNDING: f64 = 1.01;
 /// Why no run can have written a journal.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum LimitError {
-    #[error("{what} is {bytes} bytes long, more than {limit}")]
-    TooLong { what: &'static str, bytes: usize, limit: usize },
-    #[error("{count} {what}, more than {limit}")]
-    TooMany { what: &'static str, count: usize, limit: usize },
-    #[error("{what} is {value}, not between 0 and {limit}")]
-    OutOfRange { what: &'static str, value: f64, limit: f64 },
+    #[error("{field} is {bytes} bytes long, more than {limit}")]
+    TooLong { field: &'static str, bytes: usize, limit: usize },
+    #[error("{count} {field}, more than {limit}")]
+    TooMany { field: &'static str, count: usize, limit: usize },
+    #[error("{field} is {value}, not between 0 and {limit}")]
+    OutOfRange { field: &'static str, value: f64, limit: f64 },
     #[error("unknown status, expected completed, failed, interrupted or aborted")]
     UnknownStatus,
     #[error("missing key kubectl-chaos, which every run of this program writes")]
     NoExtension,
-    #[error("invalid timestamp in {what}")]
-    InvalidTimestamp { what: &'static str },
-    #[error("{what} lasted {seconds} seconds")]
-    InvalidPeriod { what: &'static str, seconds: f64 },
+    #[error("invalid timestamp in {field}")]
+    InvalidTimestamp { field: &'static str },
+    #[error("{field} lasted {seconds} seconds")]
+    InvalidPeriod { field: &'static str, seconds: f64 },
     #[error("a phase ends before it starts")]
     EndBeforeStart,
-    #[error("{what} are not in order")]
-    NotInOrder { what: &'static str },
+    #[error("{field} are not in order")]
+    NotInOrder { field: &'static str },
     #[error("{due} due samples are more than a run can take")]
     TooManyDue { due: u64 },
     #[error("{counted} samples have an outcome or were missed, but only {due} were due")]
@@ -85,45 +85,45 @@ pub(in crate::journal) fn check_limits(journal: &Journal) -> Checked {
     extension(journal.extension.as_ref().ok_or(LimitError::NoExtension)?)
 }
 
-fn count(what: &'static str, count: usize, limit: usize) -> Checked {
-    if count <= limit { Ok(()) } else { Err(LimitError::TooMany { what, count, limit }) }
+fn count(field: &'static str, count: usize, limit: usize) -> Checked {
+    if count <= limit { Ok(()) } else { Err(LimitError::TooMany { field, count, limit }) }
 }
 
-fn length(what: &'static str, bytes: usize, limit: usize) -> Checked {
-    if bytes <= limit { Ok(()) } else { Err(LimitError::TooLong { what, bytes, limit }) }
+fn length(field: &'static str, bytes: usize, limit: usize) -> Checked {
+    if bytes <= limit { Ok(()) } else { Err(LimitError::TooLong { field, bytes, limit }) }
 }
 
-fn name(what: &'static str, text: &str) -> Checked {
-    length(what, text.len(), MAX_NAME)
+fn name(field: &'static str, text: &str) -> Checked {
+    length(field, text.len(), MAX_NAME)
 }
 
-fn optional_name(what: &'static str, text: Option<&String>) -> Checked {
-    text.map_or(Ok(()), |text| name(what, text))
+fn optional_name(field: &'static str, text: Option<&String>) -> Checked {
+    text.map_or(Ok(()), |text| name(field, text))
 }
 
-fn text(what: &'static str, text: &str) -> Checked {
-    length(what, text.len(), MAX_TEXT)
+fn text(field: &'static str, text: &str) -> Checked {
+    length(field, text.len(), MAX_TEXT)
 }
 
-fn number(what: &'static str, value: f64, limit: f64) -> Checked {
-    if (0.0..=limit).contains(&value) { Ok(()) } else { Err(LimitError::OutOfRange { what, value, limit }) }
+fn number(field: &'static str, value: f64, limit: f64) -> Checked {
+    if (0.0..=limit).contains(&value) { Ok(()) } else { Err(LimitError::OutOfRange { field, value, limit }) }
 }
 
-fn seconds(what: &'static str, value: Option<f64>) -> Checked {
-    value.map_or(Ok(()), |value| number(what, value, MAX_SECONDS))
+fn seconds(field: &'static str, value: Option<f64>) -> Checked {
+    value.map_or(Ok(()), |value| number(field, value, MAX_SECONDS))
 }
 
 /// Checks the timestamps of a start and an end.
-fn period(what: &'static str, start: Option<&str>, end: Option<&str>) -> Checked {
+fn period(field: &'static str, start: Option<&str>, end: Option<&str>) -> Checked {
     let parse = |text: Option<&str>| {
-        let parsed = text.map(|text| Timestamp::parse(text).ok_or(LimitError::InvalidTimestamp { what }));
+        let parsed = text.map(|text| Timestamp::parse(text).ok_or(LimitError::InvalidTimestamp { field }));
         parsed.transpose()
     };
     if let (Some(start), Some(end)) = (parse(start)?, parse(end)?) {
         // a negative time is possible: clocks are adjusted
         let seconds = end.since(start);
         if seconds.abs() > MAX_SECONDS {
-            return Err(LimitError::InvalidPeriod { what, seconds });
+            return Err(LimitError::InvalidPeriod { field, seconds });
         }
     }
     Ok(())
@@ -215,7 +215,7 @@ fn series(series: &Series) -> Checked {
     number("the recovery window", series.recovery_watched, MAX_SECONDS)?;
     count("phases", series.phases.len(), 3)?;
     if series.phases.windows(2).any(|pair| pair[0].phase >= pair[1].phase) {
-        return Err(LimitError::NotInOrder { what: "phases" });
+        return Err(LimitError::NotInOrder { field: "phases" });
     }
     series.phases.iter().try_for_each(phase)?;
     count("raw samples", series.raw.len(), MAX_RAW_SAMPLES)?;
@@ -249,7 +249,7 @@ fn latency(stats: &LatencyStats, good: u64) -> Checked {
     let quantiles = [stats.min, stats.p50, stats.p90, stats.p95, stats.p99, stats.max];
     quantiles.iter().try_for_each(|value| number("a latency", *value, MAX_MILLISECONDS))?;
     if quantiles.windows(2).any(|pair| pair[0] > pair[1] * ROUNDING) {
-        return Err(LimitError::NotInOrder { what: "quantiles of the latency" });
+        return Err(LimitError::NotInOrder { field: "quantiles of the latency" });
     }
     count("steps of a histogram", stats.histogram.len(), MAX_ITEMS)?;
     stats.histogram.iter().try_for_each(|(upper, _)| number("a latency", *upper, MAX_MILLISECONDS))

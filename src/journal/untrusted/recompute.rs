@@ -70,10 +70,10 @@ mod tests {
                 Record::untrusted("j.json", journal.to_string()).unwrap().content.extension.unwrap();
             extension.experiment_hash
         };
-        let ours = hash(&|_| {});
-        assert!(ours.starts_with("sha256:"), "{ours}");
-        assert_eq!(hash(&|j| j["kubectl-chaos"]["experiment_hash"] = json!("sha256:another")), ours);
-        assert_ne!(hash(&|j| j["experiment"]["method"][0]["name"] = json!("b")), ours);
+        let original = hash(&|_| {});
+        assert!(original.starts_with("sha256:"), "{original}");
+        assert_eq!(hash(&|j| j["kubectl-chaos"]["experiment_hash"] = json!("sha256:another")), original);
+        assert_ne!(hash(&|j| j["experiment"]["method"][0]["name"] = json!("b")), original);
     }
 
     #[test]

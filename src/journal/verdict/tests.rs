@@ -259,9 +259,9 @@ fn entries_that_explain_no_success_are_undecided() {
     check(failed, false, Undecided, "the run failed, and its entries do not show why");
     check(|j| j.status = Keyword::parse("new"), true, Undecided, "unknown status 'new'");
     check(|j| j.deviated = true, true, Deviated, "the steady state was not met after the method");
-    let begun = HypothesisCheck { steady_state_met: None, probes: Vec::new() };
+    let unfinished = HypothesisCheck { steady_state_met: None, probes: Vec::new() };
     check(
-        |j| j.steady_states.after = Some(begun),
+        |j| j.steady_states.after = Some(unfinished),
         true,
         Undecided,
         "a check of the steady state is incomplete",

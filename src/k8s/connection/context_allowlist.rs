@@ -47,8 +47,8 @@ fn matches(pattern: &str, name: &str) -> bool {
     let mut parts: Vec<&str> = rest.split('*').collect();
     let last = parts.pop().unwrap_or_default();
     for part in parts {
-        let Some(at) = name.find(part) else { return false };
-        name = &name[at + part.len()..];
+        let Some(start) = name.find(part) else { return false };
+        name = &name[start + part.len()..];
     }
     name.ends_with(last)
 }

@@ -43,7 +43,7 @@ pub(super) fn from_pod(environment: &ProcessEnv) -> Result<FoundConnection, Conf
         user: KubeconfigUser { token_file: Some(file("token")), ..KubeconfigUser::default() },
         namespace: Some(variable("POD_NAMESPACE").unwrap_or_else(|| namespace.trim().to_owned())),
         source: "the service account of this Pod".to_owned(),
-        inside: true,
+        in_cluster: true,
         ..FoundConnection::default()
     })
 }

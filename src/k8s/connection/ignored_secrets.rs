@@ -43,7 +43,7 @@ pub fn ignored_secrets(
     if keys.is_empty() {
         return None;
     }
-    let found = find(flags, &credentials).ok().filter(|found| found.context.is_some() || found.inside)?;
+    let found = find(flags, &credentials).ok().filter(|found| found.context.is_some() || found.in_cluster)?;
     let place = |url: Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
     let used = not_empty(flags.server.as_deref()).or(found.cluster.server.as_deref()).unwrap_or_default();
     let used = server_url(used, "http").map(place);

@@ -33,12 +33,12 @@ pub struct KubeconfigNames {
 
 /// Reads every kubeconfig file, in order, without merging.
 pub fn kubeconfigs(flags: &ConnectionFlags, environment: &ProcessEnv) -> Vec<KubeconfigSource> {
-    let one = |path: PathBuf| {
+    let read_source = |path: PathBuf| {
         let exists = path.exists();
         let names = if exists { names(&path) } else { Ok(KubeconfigNames::default()) };
         KubeconfigSource { path, exists, names }
     };
-    search_paths(flags, environment).into_iter().map(one).collect()
+    search_paths(flags, environment).into_iter().map(read_source).collect()
 }
 
 fn names(path: &Path) -> Result<KubeconfigNames, ConfigError> {
@@ -76,8 +76,8 @@ pub(super) fn read(
     if paths.is_empty() || says_nothing && explicit.is_none() {
         return Ok(None);
     }
-    let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-    Ok(Some(MergedKubeconfig { kubeconfig: merged, shown: shown.join(", ") }))
+    let paths_text: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    Ok(Some(MergedKubeconfig { kubeconfig: merged, shown: paths_text.join(", ") }))
 }
 
 /// Returns the default paths, without duplicates.
@@ -85,14 +85,14 @@ fn candidates(environment: &ProcessEnv) -> Vec<PathBuf> {
     let home = environment.get("HOME").or_else(|| environment.get("USERPROFILE"));
     match environment.get("KUBECONFIG").filter(|list| !list.is_empty()) {
         Some(list) => {
-            let mut seen = HashSet::new();
+            let mut visited = HashSet::new();
             std::env::split_paths(&list)
                 .filter(|path| !path.as_os_str().is_empty())
                 .map(|path| match (path.strip_prefix("~"), &home) {
                     (Ok(rest), Some(home)) => Path::new(home).join(rest),
                     _ => path,
                 })
-                .filter(|path| seen.insert(path.clone()))
+                .filter(|path| visited.insert(path.clone()))
                 .collect()
         }
         None => home.map(|home| Path::new(&home).join(".kube/config")).into_iter().collect(),
@@ -116,19 +116,19 @@ pub(super) fn select_context(
     variable: Option<String>,
 ) -> Result<String, ConfigError> {
     let kubeconfig = &files.kubeconfig;
-    let wanted = not_empty(flags.context.as_deref())
+    let requested = not_empty(flags.context.as_deref())
         .map(str::to_owned)
         .or(variable.filter(|name| !name.is_empty()))
         .or_else(|| kubeconfig.current_context.clone())
         .unwrap_or_default();
-    if kubeconfig.contexts.iter().any(|(name, _)| *name == wanted) {
-        return Ok(wanted);
+    if kubeconfig.contexts.iter().any(|(name, _)| *name == requested) {
+        return Ok(requested);
     }
-    let known = kubeconfig.contexts.iter().map(|(name, _)| name.clone()).collect();
+    let names = kubeconfig.contexts.iter().map(|(name, _)| name.clone()).collect();
     let files = files.shown.clone();
-    Err(if wanted.is_empty() {
-        ConfigError::NoCurrentContext { files, known }
+    Err(if requested.is_empty() {
+        ConfigError::NoCurrentContext { files, known: names }
     } else {
-        ConfigError::UnknownContext { files, name: wanted, known }
+        ConfigError::UnknownContext { files, name: requested, known: names }
     })
 }

@@ -325,16 +325,16 @@ fn named<T: Default>(
     key: &str,
     read: impl Fn(&Mapping<'_>) -> Result<T, KubeconfigError>,
 ) -> Result<Vec<(String, T)>, KubeconfigError> {
-    let mut found: Vec<(String, T)> = Vec::new();
+    let mut entries: Vec<(String, T)> = Vec::new();
     for entry in root.mappings(list)? {
         let name = entry.text("name")?.unwrap_or_default();
-        if found.iter().any(|(known, _)| *known == name) {
+        if entries.iter().any(|(known, _)| *known == name) {
             return Err(entry.wrong("name", entry.node, "a unique name"));
         }
         let value = entry.mapping(key)?.map(|value| read(&value)).transpose()?;
-        found.push((name, value.unwrap_or_default()));
+        entries.push((name, value.unwrap_or_default()));
     }
-    Ok(found)
+    Ok(entries)
 }
 
 #[cfg(test)]
@@ -349,12 +349,12 @@ mod tests {
     fn documents_are_merged_first_wins() {
         let text = "current-context: a\ncontexts: [{name: a, context: {cluster: 1, user: 007}}]\n---\n# nothing\n---\n\
             current-context: b\ncontexts: null\nclusters:\n- name: 1.10\n  cluster: {server: s, insecure-skip-tls-verify: true}\n";
-        let read = read_text(text.as_bytes()).unwrap();
-        assert_eq!(read.current_context.as_deref(), Some("a"));
-        let (_, context) = &read.contexts[0];
+        let texts = read_text(text.as_bytes()).unwrap();
+        assert_eq!(texts.current_context.as_deref(), Some("a"));
+        let (_, context) = &texts.contexts[0];
         assert_eq!((context.cluster.as_deref(), context.user.as_deref()), (Some("1"), Some("007")));
-        assert_eq!(read.clusters[0].0, "1.10");
-        assert!(read.clusters[0].1.insecure);
+        assert_eq!(texts.clusters[0].0, "1.10");
+        assert!(texts.clusters[0].1.insecure);
     }
 
     #[test]
@@ -369,10 +369,10 @@ mod tests {
         let text = "clusters: [{name: a, cluster: {certificate-authority: ca/x.pem}}, \
             {name: b, cluster: {certificate-authority: /x.pem}}]\n\
             users: [{name: a, user: {exec: {command: ./login}}}, {name: b, user: {exec: {command: login}}}]";
-        let read = read_text(text.as_bytes()).unwrap();
-        let authorities = read.clusters.iter().map(|(_, cluster)| cluster.authority.file.clone().unwrap());
+        let texts = read_text(text.as_bytes()).unwrap();
+        let authorities = texts.clusters.iter().map(|(_, cluster)| cluster.authority.file.clone().unwrap());
         assert_eq!(authorities.collect::<Vec<_>>(), [Path::new("DIR/ca/x.pem"), Path::new("/x.pem")]);
-        let programs = read.users.iter().map(|(_, user)| user.exec.clone().unwrap().command.unwrap());
+        let programs = texts.users.iter().map(|(_, user)| user.exec.clone().unwrap().command.unwrap());
         assert_eq!(programs.collect::<Vec<_>>(), ["DIR/./login", "login"]);
     }
 
@@ -381,15 +381,15 @@ mod tests {
         let text = "current-context: \u{e9}";
         let utf16: Vec<u16> = std::iter::once(0xFEFF).chain(text.encode_utf16()).collect();
         let little: Vec<u8> = utf16.iter().flat_map(|unit| unit.to_le_bytes()).collect();
-        let big: Vec<u8> = utf16.iter().flat_map(|unit| unit.to_be_bytes()).collect();
-        for bytes in [little, big, ["\u{feff}", text].concat().into_bytes()] {
+        let big_endian: Vec<u8> = utf16.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+        for bytes in [little, big_endian, ["\u{feff}", text].concat().into_bytes()] {
             assert_eq!(read_text(&bytes).unwrap().current_context.as_deref(), Some("\u{e9}"));
         }
         assert!(matches!(read_text(b"\xff\xff"), Err(KubeconfigError::Encoding)));
     }
 
     #[test]
-    fn what_is_no_kubeconfig_is_an_error() {
+    fn invalid_kubeconfig_is_an_error() {
         let check = |text: &str, expected: &str| {
             let error = read_text(text.as_bytes()).err().unwrap_or_else(|| panic!("{text}")).to_string();
             assert_eq!(error, expected, "{text}");

@@ -111,7 +111,7 @@ struct FoundConnection {
     source: String,
     context: Option<String>,
     /// Whether it is the cluster of this Pod.
-    inside: bool,
+    in_cluster: bool,
     /// Whether the Chaos Toolkit's variables name host and credentials. As there, an http address then gets them, too.
     has_variables: bool,
 }
@@ -125,7 +125,7 @@ impl FoundConnection {
             Some(context) => {
                 std::iter::once(context.as_str()).chain(not_empty(flags.cluster.as_deref())).collect()
             }
-            None if self.inside => vec![context_allowlist::IN_CLUSTER],
+            None if self.in_cluster => vec![context_allowlist::IN_CLUSTER],
             None => vec![context_allowlist::SERVER],
         }
     }
@@ -133,14 +133,14 @@ impl FoundConnection {
 
 /// Checks that the allowlist contains the cluster. An unknown cluster passes: connecting to it fails.
 #[allow(clippy::unused_async, reason = "connecting is part of asynchronous steps, and needs their runtime")]
-pub async fn permitted(
+pub async fn check_allowlist(
     flags: &ConnectionFlags,
     environment: &ProcessEnv,
     secrets: &Map,
 ) -> Result<(), Error> {
     let Some(guard) = &flags.guard else { return Ok(()) };
     match find(flags, &EnvCredentials { secrets, environment }) {
-        Ok(found) => Ok(guard.check(&found.names(flags)).map_err(ConfigError::Refused)?),
+        Ok(connection) => Ok(guard.check(&connection.names(flags)).map_err(ConfigError::Refused)?),
         Err(_) => Ok(()),
     }
 }
@@ -159,50 +159,53 @@ pub async fn connect(
     if not_empty(flags.impersonate.as_deref()).is_none() && needs_user {
         return Err(ConfigError::NoUserToImpersonate.into());
     }
-    let mut found = find(flags, &keys)?;
+    let mut connection = find(flags, &keys)?;
     flags
         .guard
         .iter()
-        .try_for_each(|guard| guard.check(&found.names(flags)))
+        .try_for_each(|guard| guard.check(&connection.names(flags)))
         .map_err(ConfigError::Refused)?;
-    apply_flags(&mut found, flags)?;
-    let known = Arc::new(ConnectionSecrets::default());
-    let settings = settings::check(&found, environment, flags.unattended, &known).map_err(|problem| {
-        match &flags.server {
-            Some(server) if matches!(problem, SettingsProblem::InvalidServer(_)) && !server.is_empty() => {
-                ConfigError::InvalidServer { server: crate::http_client::shown(server) }
+    apply_flags(&mut connection, flags)?;
+    let known_secrets = Arc::new(ConnectionSecrets::default());
+    let settings =
+        settings::check(&connection, environment, flags.unattended, &known_secrets).map_err(|problem| {
+            match &flags.server {
+                Some(server)
+                    if matches!(problem, SettingsProblem::InvalidServer(_)) && !server.is_empty() =>
+                {
+                    ConfigError::InvalidServer { server: crate::http_client::display_url(server) }
+                }
+                _ => ConfigError::Unusable { origin: connection.source.clone(), source: Box::new(problem) },
             }
-            _ => ConfigError::Unusable { origin: found.source.clone(), source: Box::new(problem) },
-        }
-    })?;
+        })?;
     let address = settings.server.to_string().trim_end_matches('/').to_owned();
-    let namespace = not_empty(flags.namespace.as_deref()).map(str::to_owned).or(found.namespace);
+    let namespace = not_empty(flags.namespace.as_deref()).map(str::to_owned).or(connection.namespace);
     let timeout = match flags.request_timeout {
         None => Some(REQUEST_TIMEOUT),
         Some(limit) => Some(limit).filter(|limit| !limit.is_zero()),
     };
-    let endpoint = Endpoint { address: address.clone(), origin: found.source.clone() };
-    let login = Arc::new(Login::new(settings.login.clone(), timeout, Arc::clone(&known)));
+    let endpoint = Endpoint { address: address.clone(), origin: connection.source.clone() };
+    let login = Arc::new(Login::new(settings.login.clone(), timeout, Arc::clone(&known_secrets)));
     let options = TransportOptions {
         endpoint,
         login: Arc::clone(&login),
-        secrets: Arc::clone(&known),
+        secrets: Arc::clone(&known_secrets),
         warnings: flags.warnings.clone(),
         connect_timeout: CONNECT_TIMEOUT,
     };
-    let origin = found.source.clone();
+    let origin = connection.source.clone();
     let withholds_credentials = settings.withholds_credentials;
     let transport = ApiTransport::new(settings, options)
         .map_err(|source| ConfigError::Unusable { origin, source: Box::new(source) })?;
     let info = ConnectionInfo {
         address,
-        source: found.source,
-        context: found.context,
+        source: connection.source,
+        context: connection.context,
         namespace: namespace.unwrap_or_else(|| "default".to_owned()),
-        inside: found.inside,
+        in_cluster: connection.in_cluster,
         withholds_credentials,
     };
-    Ok(ClusterClient::new(transport, login, known, info, timeout))
+    Ok(ClusterClient::new(transport, login, known_secrets, info, timeout))
 }
 
 fn find(flags: &ConnectionFlags, keys: &EnvCredentials<'_>) -> Result<FoundConnection, ConfigError> {
@@ -228,9 +231,9 @@ fn from_files(
     fn names<T>(entries: &[(String, T)]) -> Vec<String> {
         entries.iter().map(|(name, _)| name.clone()).collect()
     }
-    let wanted = kubeconfig::select_context(files, flags, variable)?;
+    let context_name = kubeconfig::select_context(files, flags, variable)?;
     let kubeconfig = &files.kubeconfig;
-    let context = entry(&kubeconfig.contexts, &wanted).unwrap_or_default();
+    let context = entry(&kubeconfig.contexts, &context_name).unwrap_or_default();
     let unknown = |flag: &'static str, name: &str, known: Vec<String>| ConfigError::UnknownEntry {
         files: files.shown.clone(),
         flag,
@@ -248,7 +251,7 @@ fn from_files(
                 None if is_needed => {
                     return Err(ConfigError::MissingCluster {
                         files: files.shown.clone(),
-                        context: wanted,
+                        context: context_name,
                         cluster: context.cluster,
                     });
                 }
@@ -263,14 +266,14 @@ fn from_files(
         // as kubectl: a context without a known user is anonymous
         None => context.user.and_then(|name| entry(&kubeconfig.users, &name)).unwrap_or_default(),
     };
-    let source = format!("{}, context {wanted}", files.shown);
+    let source = format!("{}, context {context_name}", files.shown);
     let namespace = context.namespace;
     Ok(FoundConnection {
         cluster,
         user,
         namespace,
         source,
-        context: Some(wanted),
+        context: Some(context_name),
         ..FoundConnection::default()
     })
 }

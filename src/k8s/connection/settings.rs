@@ -27,8 +27,8 @@ pub(super) fn check(
     secrets.add(credentials(cluster, user));
     let text = cluster.server.as_deref().ok_or(Problem::NoServer)?;
     let scheme = if found.has_variables { "https" } else { "http" };
-    let mut server =
-        server_url(text, scheme).ok_or_else(|| Problem::InvalidServer(crate::http_client::shown(text)))?;
+    let mut server = server_url(text, scheme)
+        .ok_or_else(|| Problem::InvalidServer(crate::http_client::display_url(text)))?;
     let of_address = take_userinfo(&mut server);
     check_login(user)?;
     // as kubectl: without TLS only a password in the address is sent
@@ -42,7 +42,7 @@ pub(super) fn check(
             Some(authorization) if !has_login(user) => LoginMethod::Fixed(authorization),
             _ => login(found, environment, unattended)?,
         };
-        (trusted(cluster, found.inside, secrets)?, identity(user, secrets)?, login)
+        (read_root_certificates(cluster, found.in_cluster, secrets)?, identity(user, secrets)?, login)
     };
     let name = cluster.tls_server_name.clone();
     let server_name =
@@ -63,10 +63,11 @@ pub(super) fn check(
 fn credentials(cluster: &Cluster, user: &KubeconfigUser) -> Vec<String> {
     use base64::Engine as _;
     let encode = |bytes: &[u8]| base64::prelude::BASE64_STANDARD.encode(bytes);
-    let mut found: Vec<String> = [&user.token, &user.password].into_iter().flatten().cloned().collect();
+    let mut secrets_of_user: Vec<String> =
+        [&user.token, &user.password].into_iter().flatten().cloned().collect();
     if let Some(password) = &user.password {
         let name = user.username.as_deref().unwrap_or_default();
-        found.push(encode(format!("{name}:{password}").as_bytes()));
+        secrets_of_user.push(encode(format!("{name}:{password}").as_bytes()));
     }
     for url in [&cluster.server, &cluster.proxy_url].into_iter().flatten() {
         if let Ok(url) = Url::parse(url)
@@ -74,27 +75,27 @@ fn credentials(cluster: &Cluster, user: &KubeconfigUser) -> Vec<String> {
         {
             let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
             let (name, password) = (decode(url.username()), decode(url.password().unwrap_or_default()));
-            found.push(encode(format!("{name}:{password}").as_bytes()));
-            found.extend([url.password().unwrap_or_default().to_owned(), password]);
+            secrets_of_user.push(encode(format!("{name}:{password}").as_bytes()));
+            secrets_of_user.extend([url.password().unwrap_or_default().to_owned(), password]);
         }
     }
     if let Some(key) = &user.key.data {
-        found.push(encode(key));
-        found.push(String::from_utf8_lossy(key).into_owned());
+        secrets_of_user.push(encode(key));
+        secrets_of_user.push(String::from_utf8_lossy(key).into_owned());
     }
-    found.extend(user.auth_provider.as_ref().and_then(|provider| provider.id_token.clone()));
+    secrets_of_user.extend(user.auth_provider.as_ref().and_then(|provider| provider.id_token.clone()));
     if let Some(plugin) = &user.exec {
-        found.extend(plugin_secrets(plugin));
+        secrets_of_user.extend(plugin_secrets(plugin));
     }
-    found
+    secrets_of_user
 }
 
 /// Returns the arguments and variables of a login program that may be secret.
 fn plugin_secrets(plugin: &ExecPlugin) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut logins = Vec::new();
     let mut add = |name: &str, value: &str| {
         if !value.is_empty() && (!is_plain(value) || is_secret_name(name)) {
-            found.push(value.to_owned());
+            logins.push(value.to_owned());
         }
     };
     let mut before = "";
@@ -107,7 +108,7 @@ fn plugin_secrets(plugin: &ExecPlugin) -> Vec<String> {
         before = argument;
     }
     plugin.variables.iter().for_each(|(name, value)| add(name, value));
-    found
+    logins
 }
 
 /// Whether a value is an ordinary word, such as `get-token`. Masking it would make a message unreadable.
@@ -179,9 +180,9 @@ fn check_login(user: &KubeconfigUser) -> Result<(), Problem> {
     Ok(())
 }
 
-fn read(source: &DataSource, what: &'static str) -> Result<Option<Vec<u8>>, Problem> {
+fn read(source: &DataSource, field: &'static str) -> Result<Option<Vec<u8>>, Problem> {
     if source.data.is_some() && source.file.is_some() {
-        return Err(Problem::DataAndFile(what));
+        return Err(Problem::DataAndFile(field));
     }
     source.read().map_err(|error| Problem::UnreadableFile {
         path: source.file.clone().unwrap_or_default(),
@@ -199,9 +200,9 @@ fn readable(cluster: &Cluster, user: &KubeconfigUser) -> Result<(), Problem> {
 }
 
 /// Returns the certificates that are trusted. The file of a Pod is read again, because it is replaced.
-fn trusted(
+fn read_root_certificates(
     cluster: &Cluster,
-    inside: bool,
+    in_cluster: bool,
     secrets: &ConnectionSecrets,
 ) -> Result<TrustedCertificates, Problem> {
     let Some(pem) = read(&cluster.authority, "certificate-authority")? else {
@@ -216,7 +217,7 @@ fn trusted(
         return Err(Problem::NoAuthority);
     }
     Ok(match &cluster.authority.file {
-        Some(file) if inside => TrustedCertificates::File(file.clone()),
+        Some(file) if in_cluster => TrustedCertificates::File(file.clone()),
         _ => TrustedCertificates::Given(certificates),
     })
 }

@@ -175,11 +175,12 @@ impl Composer {
 
 /// Returns the entries of a mapping: merged ones first, then its own, which replace them.
 fn entries(keys: Vec<(String, bool)>, values: Vec<YamlNode>) -> Vec<(String, YamlNode)> {
-    let mut found: Vec<(String, YamlNode)> = Vec::new();
-    let mut set = |key: String, value: YamlNode| match found.iter_mut().find(|(known, _)| *known == key) {
-        Some((_, known)) => *known = value,
-        None => found.push((key, value)),
-    };
+    let mut merged_entries: Vec<(String, YamlNode)> = Vec::new();
+    let mut set =
+        |key: String, value: YamlNode| match merged_entries.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, known)) => *known = value,
+            None => merged_entries.push((key, value)),
+        };
     let (merges, own): (Vec<_>, Vec<_>) =
         keys.into_iter().zip(values).partition(|((_, is_merge), _)| *is_merge);
     for (_, merged) in merges {
@@ -198,7 +199,7 @@ fn entries(keys: Vec<(String, bool)>, values: Vec<YamlNode>) -> Vec<(String, Yam
     for ((key, _), value) in own {
         set(key, value);
     }
-    found
+    merged_entries
 }
 
 fn form(style: ScalarStyle, tag: Option<&Tag>) -> ScalarForm {
@@ -282,8 +283,8 @@ impl YamlNode {
 
     /// Returns the value of a key that is present and not null.
     pub(super) fn get(&self, key: &str) -> Option<&YamlNode> {
-        let found = self.as_map()?.iter().find(|(known, _)| known == key)?;
-        Some(&found.1).filter(|node| !node.is_null())
+        let entry = self.as_map()?.iter().find(|(entry_key, _)| entry_key == key)?;
+        Some(&entry.1).filter(|node| !node.is_null())
     }
 
     /// Converts to JSON, as kubectl passes extensions on.
@@ -333,10 +334,10 @@ mod tests {
     }
 
     #[test]
-    fn data_is_decoded_in_every_form() {
+    fn binary_data_is_decoded_in_every_form() {
         let check = |text: &str, expected: Option<&[u8]>| {
-            let found = read(text).unwrap()[0].get("d").and_then(YamlNode::as_bytes);
-            assert_eq!(found.as_deref(), expected, "{text}");
+            let actual = read(text).unwrap()[0].get("d").and_then(YamlNode::as_bytes);
+            assert_eq!(actual.as_deref(), expected, "{text}");
         };
         check("d: aGVsbG8=", Some(b"hello"));
         check("d: |\n  aGVs\n  bG8=\n", Some(b"hello"));
@@ -349,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_have_a_place_and_no_content() {
+    fn errors_have_a_position_and_no_content() {
         let check = |text: &str, line: usize, column: usize| {
             let error = read(text).err().unwrap_or_else(|| panic!("{text}"));
             assert_eq!((error.at.line, error.at.column), (line, column), "{text}: {error:?}");

@@ -119,8 +119,8 @@ mod tests {
             let tunnel = Tunnel::new(serve(answer).await, HttpConnector::new());
             assert_eq!(ProxyFailure::classify(&error(tunnel, server.clone()).await), expected, "{answer}");
         }
-        let away = Tunnel::new(unused_address().await, HttpConnector::new());
-        assert_eq!(ProxyFailure::classify(&error(away, server.clone()).await), ProxyFailure::Other);
+        let unreachable = Tunnel::new(unused_address().await, HttpConnector::new());
+        assert_eq!(ProxyFailure::classify(&error(unreachable, server.clone()).await), ProxyFailure::Other);
         let socks = SocksV5::new(serve("\u{5}\u{7f}").await, HttpConnector::new());
         assert_eq!(ProxyFailure::classify(&error(socks, server).await), ProxyFailure::Other);
         let disguised = io::Error::other("tunnel error: proxy authorization required");

@@ -89,10 +89,10 @@ impl LoginProgram {
             .stdout(Stdio::piped())
             .kill_on_drop(true);
         let child = command.spawn().map_err(|source| self.not_started(source))?;
-        let ended = child.wait_with_output();
+        let output = child.wait_with_output();
         let output = match limit.filter(|_| !interactive) {
-            None => ended.await,
-            Some(limit) => tokio::time::timeout(limit, ended)
+            None => output.await,
+            Some(limit) => tokio::time::timeout(limit, output)
                 .await
                 .map_err(|_| LoginError::TooSlow { program: program(), limit })?,
         };
@@ -121,17 +121,17 @@ impl LoginProgram {
     fn read(&self, output: &[u8], secrets: &ConnectionSecrets) -> Result<Credential, LoginError> {
         let invalid =
             |reason: &'static str| LoginError::InvalidOutput { program: self.command.clone(), reason };
-        let read: ExecCredential = serde_json::from_slice(output)
+        let credential: ExecCredential = serde_json::from_slice(output)
             .ok()
             .or_else(|| serde_yaml::from_slice(output).ok())
             .ok_or_else(|| invalid("expected an ExecCredential in JSON"))?;
-        if read.kind.as_deref() != Some("ExecCredential") {
+        if credential.kind.as_deref() != Some("ExecCredential") {
             return Err(invalid("expected kind ExecCredential"));
         }
-        if read.api_version.as_deref() != Some(self.api_version.as_str()) {
+        if credential.api_version.as_deref() != Some(self.api_version.as_str()) {
             return Err(invalid("its apiVersion is not that of the kubeconfig"));
         }
-        let status = read.status.ok_or_else(|| invalid("it has no status"))?;
+        let status = credential.status.ok_or_else(|| invalid("it has no status"))?;
         let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
         let (token, certificate, key) =
             (given(status.token), given(status.client_certificate_data), given(status.client_key_data));

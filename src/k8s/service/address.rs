@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_that_are_services() {
+    fn service_hosts_are_recognized() {
         let check = |url: &str, expected: Option<(&str, &str)>| {
             let expected = expected.map(|(name, port)| (name.to_owned(), Some(port.to_owned())));
             assert_eq!(shown(url, &[]), expected, "{url}");
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases() {
+    fn alias_names_a_service() {
         let alias = "192.168.39.7:31546=my-consumer-service.svc";
         let url = "http://192.168.39.7:31546/invokeConsumedService";
         assert_eq!(shown(url, &[alias]), Some(("my-consumer-service.svc".into(), Some("31546".into()))));
@@ -151,7 +151,7 @@ mod tests {
         );
         let alias = "[::1]:8080=web.svc:80";
         assert_eq!(shown("http://[::1]:8080/", &[alias]), Some(("web.svc:80".into(), Some("80".into()))));
-        for wrong in [
+        for invalid in [
             "",
             "a:1",
             "a=web.svc",
@@ -164,7 +164,7 @@ mod tests {
             "a:1=web.svc:80/x",
             ":1=web.svc",
         ] {
-            assert!(wrong.parse::<ServiceAlias>().is_err(), "{wrong}");
+            assert!(invalid.parse::<ServiceAlias>().is_err(), "{invalid}");
         }
     }
 }

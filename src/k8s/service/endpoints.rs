@@ -51,8 +51,8 @@ pub async fn endpoints(cluster: &ClusterClient, found: &ResolvedService) -> Resu
     };
     match (pods.is_empty(), others) {
         (false, _) => Ok(pods),
-        (true, 0) => Err(ServiceError::NoEndpoints(found.shown()).into()),
-        (true, _) => Err(ServiceError::NotPods(found.shown()).into()),
+        (true, 0) => Err(ServiceError::NoEndpoints(found.display_name()).into()),
+        (true, _) => Err(ServiceError::NotPods(found.display_name()).into()),
     }
 }
 
@@ -66,7 +66,10 @@ pub(in crate::k8s) async fn serving_pods(
     let uid = |target: &Json| target["uid"].as_str().map(str::to_owned);
     if let Some(slices) = slices(cluster, namespace, &ObjectSelector::default()).await? {
         let endpoints = slices.iter().flat_map(|slice| slice["endpoints"].as_array().into_iter().flatten());
-        return Ok(endpoints.filter(|one| is_ready(one)).filter_map(|one| uid(&one["targetRef"])).collect());
+        return Ok(endpoints
+            .filter(|endpoint| is_ready(endpoint))
+            .filter_map(|endpoint| uid(&endpoint["targetRef"]))
+            .collect());
     }
     let lists: Vec<Json> = match cluster.list(&ENDPOINTS, namespace, &ObjectSelector::default(), false).await
     {
@@ -108,7 +111,7 @@ fn is_ready(endpoint: &Json) -> bool {
 /// Returns the ready Pods in slices with a port, and the number of endpoints that are not Pods.
 fn ready_of_slices(slices: &[Json], port_name: &str) -> (Vec<PodEndpoint>, usize) {
     let mut pods: Vec<PodEndpoint> = Vec::new();
-    let mut others = 0;
+    let mut not_pods = 0;
     for slice in slices {
         let Some(port) = port(&slice["ports"], port_name) else { continue };
         let endpoints = slice["endpoints"].as_array().into_iter().flatten();
@@ -118,28 +121,28 @@ fn ready_of_slices(slices: &[Json], port_name: &str) -> (Vec<PodEndpoint>, usize
                 // a Pod with addresses of both families is in two slices
                 Some(pod) if pods.iter().any(|known| known.pod == pod) => {}
                 Some(pod) => pods.push(PodEndpoint { pod: pod.to_owned(), port }),
-                None => others += 1,
+                None => not_pods += 1,
             }
         }
     }
-    (pods, others)
+    (pods, not_pods)
 }
 
 /// Returns the ready Pods of an Endpoints object with a port, and the number of addresses that are not Pods.
 fn ready(endpoints: &Json, port_name: &str) -> (Vec<PodEndpoint>, usize) {
     let mut pods = Vec::new();
-    let mut others = 0;
+    let mut not_pods = 0;
     for subset in endpoints["subsets"].as_array().into_iter().flatten() {
         let Some(port) = port(&subset["ports"], port_name) else { continue };
         for address in subset["addresses"].as_array().into_iter().flatten() {
             let target = &address["targetRef"];
             match target["name"].as_str().filter(|_| target["kind"] == "Pod") {
                 Some(pod) => pods.push(PodEndpoint { pod: pod.to_owned(), port }),
-                None => others += 1,
+                None => not_pods += 1,
             }
         }
     }
-    (pods, others)
+    (pods, not_pods)
 }
 
 fn port(ports: &Json, name: &str) -> Option<u16> {

@@ -43,7 +43,7 @@ pub struct PodEndpoint {
 
 impl ResolvedService {
     /// Formats the Service as `shop/web:8080`.
-    pub fn shown(&self) -> String {
+    pub fn display_name(&self) -> String {
         format!("{}/{}:{}", self.namespace, self.name, self.port)
     }
 
@@ -56,9 +56,9 @@ impl ResolvedService {
 }
 
 /// Looks up a Service and its port.
-pub async fn find(cluster: &ClusterClient, wanted: &ServiceRef) -> Result<ResolvedService, Error> {
-    let namespace = wanted.namespace.clone().unwrap_or_else(|| cluster.namespace.clone());
-    let name = &wanted.name;
+pub async fn find(cluster: &ClusterClient, service_ref: &ServiceRef) -> Result<ResolvedService, Error> {
+    let namespace = service_ref.namespace.clone().unwrap_or_else(|| cluster.namespace.clone());
+    let name = &service_ref.name;
     let call = ApiRequest::get(&SERVICES, Some(&namespace), name);
     let service = match cluster.json(&call).await {
         Ok(service) => service,
@@ -72,12 +72,13 @@ pub async fn find(cluster: &ClusterClient, wanted: &ServiceRef) -> Result<Resolv
     }
     let ports =
         service.pointer("/spec/ports").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
-    match choose(ports, wanted) {
+    match choose(ports, service_ref) {
         Some((port, port_name)) => Ok(ResolvedService { namespace, name: name.clone(), port, port_name }),
         None => {
-            let port = wanted.port.clone().unwrap_or_default();
-            let known = ports.iter().filter_map(port_number).collect();
-            Err(ServiceError::UnknownPort { namespace, name: name.clone(), port, known }.into())
+            let port = service_ref.port.clone().unwrap_or_default();
+            let ports_of_service = ports.iter().filter_map(port_number).collect();
+            Err(ServiceError::UnknownPort { namespace, name: name.clone(), port, known: ports_of_service }
+                .into())
         }
     }
 }
@@ -118,7 +119,7 @@ pub fn proxy_refusal(found: &ResolvedService, code: u16, body: &[u8]) -> Option<
     }
     let message = status["message"].as_str().unwrap_or_default();
     if code == 503 && message.starts_with("no endpoints available for service") {
-        return Some(ServiceError::NoEndpoints(found.shown()).into());
+        return Some(ServiceError::NoEndpoints(found.display_name()).into());
     }
     // 1.20 says 503, later ones 502
     if matches!(code, 502 | 503) && message.starts_with("error trying to reach service") {
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn ports() {
+    fn port_is_chosen_by_name_or_number() {
         let one = [json!({"port": 8080, "targetPort": "http"})];
         let two = [json!({"name": "http", "port": 80}), json!({"name": "admin", "port": 9000})];
         let check = |ports: &[Json], port: Option<&str>, exactly: bool, expected: Option<(u16, &str)>| {
@@ -170,13 +171,14 @@ mod tests {
         let turns = RoundRobin::default();
         let all: Vec<_> =
             ["a", "b"].into_iter().map(|pod| PodEndpoint { pod: pod.to_owned(), port: 1 }).collect();
-        let taken: Vec<_> = (0..3).filter_map(|_| turns.next(&all)).map(|one| one.pod.as_str()).collect();
-        assert_eq!(taken, ["a", "b", "a"]);
+        let order: Vec<_> =
+            (0..3).filter_map(|_| turns.next(&all)).map(|endpoint| endpoint.pod.as_str()).collect();
+        assert_eq!(order, ["a", "b", "a"]);
         assert_eq!(turns.next(&[]), None);
     }
 
     #[test]
-    fn the_proxys_own_words_are_told_from_the_services() {
+    fn proxy_errors_differ_from_responses_of_the_service() {
         let found = ResolvedService {
             namespace: "shop".into(),
             name: "web".into(),
@@ -189,10 +191,10 @@ mod tests {
             .to_string()
         };
         let check = |code: u16, body: &str, expected: Option<&str>| {
-            let words = proxy_refusal(&found, code, body.as_bytes()).map(|error| error.summary());
-            match (&words, expected) {
-                (Some(words), Some(expected)) => assert!(words.contains(expected), "{words}"),
-                _ => assert_eq!(words.is_some(), expected.is_some(), "{code} {body}"),
+            let summary = proxy_refusal(&found, code, body.as_bytes()).map(|error| error.summary());
+            match (&summary, expected) {
+                (Some(summary), Some(expected)) => assert!(summary.contains(expected), "{summary}"),
+                _ => assert_eq!(summary.is_some(), expected.is_some(), "{code} {body}"),
             }
         };
         let none = "no endpoints available for service \"web:8080\"";

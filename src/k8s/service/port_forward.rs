@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 
 use base64::Engine as _;
+use futures_util::FutureExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use parking_lot::Mutex;
@@ -82,7 +83,7 @@ impl ForwardGuard {
     }
 
     /// Returns the Service and the Pod of the last connection.
-    pub fn reached(&self) -> Option<(ResolvedService, PodEndpoint)> {
+    pub fn destination(&self) -> Option<(ResolvedService, PodEndpoint)> {
         self.outcome.reached.lock().clone()
     }
 }
@@ -98,12 +99,12 @@ impl PortForward {
             tickets: Mutex::default(),
             turns: RoundRobin::default(),
         });
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)).boxed());
         Ok(Self { address, shared, accepting })
     }
 
     /// Creates a ticket for one request.
-    pub fn ticket(&self) -> Result<ForwardGuard, Error> {
+    pub fn guard(&self) -> Result<ForwardGuard, Error> {
         let mut bytes = [0_u8; 16];
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
             .map_err(|_| ServiceError::NoRandomness)?;
@@ -123,7 +124,7 @@ async fn accept(listener: TcpListener, shared: Arc<PortForwardState>) {
         };
         let shared = Arc::clone(&shared);
         // the ticket holds the result of a connection
-        tokio::spawn(async move { drop(shared.serve(stream).await) });
+        tokio::spawn(async move { drop(shared.serve(stream).await) }.boxed());
     }
 }
 
@@ -171,14 +172,14 @@ impl PortForwardState {
         &self,
         url: &Url,
     ) -> Result<(kube::api::Portforwarder, ResolvedService, PodEndpoint), Error> {
-        let wanted = named(url, &self.aliases).ok_or_else(|| ServiceError::NotAService(url.clone()))?;
-        let found = find(&self.cluster, &wanted).await?;
+        let service = named(url, &self.aliases).ok_or_else(|| ServiceError::NotAService(url.clone()))?;
+        let found = find(&self.cluster, &service).await?;
         let ready = endpoints(&self.cluster, &found).await?;
         let endpoint =
-            self.turns.next(&ready).ok_or_else(|| ServiceError::NoEndpoints(found.shown()))?.clone();
+            self.turns.next(&ready).ok_or_else(|| ServiceError::NoEndpoints(found.display_name()))?.clone();
         let pods: Api<Pod> = Api::namespaced(self.cluster.client(), &found.namespace);
-        let opened = pods.portforward(&endpoint.pod, &[endpoint.port]).await;
-        match opened {
+        let forwarder = pods.portforward(&endpoint.pod, &[endpoint.port]).await;
+        match forwarder {
             Ok(forwarder) => Ok((forwarder, found, endpoint)),
             Err(error) => Err(self.cluster.upgrade_refused("pods/portforward", &found.namespace, error)),
         }

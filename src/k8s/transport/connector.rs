@@ -48,8 +48,8 @@ impl Service<Name> for Resolver {
 
     fn call(&mut self, name: Name) -> Self::Future {
         let host = name.to_string();
-        let found = self.0.call(name);
-        Box::pin(async move { found.await.map_err(|source| UnknownHost { host, source }) })
+        let addresses = self.0.call(name);
+        Box::pin(async move { addresses.await.map_err(|source| UnknownHost { host, source }) })
     }
 }
 
@@ -98,7 +98,7 @@ impl Connector {
         let stream = match self.proxy.clone() {
             None => self.dial(destination.clone()).await?,
             Some(proxy) => self.connect_by_proxy(&proxy, destination.clone()).await.map_err(|source| {
-                ConnectError::Proxy { proxy: proxy.shown(), origin: proxy.origin, source }
+                ConnectError::Proxy { proxy: proxy.display_url(), origin: proxy.origin, source }
             })?,
         };
         if destination.scheme_str() != Some("https") {

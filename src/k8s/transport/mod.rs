@@ -10,6 +10,8 @@ use futures_util::future::BoxFuture;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::MapErr;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -18,11 +20,11 @@ use rustls::pki_types::ServerName;
 use tower_service::Service;
 use url::Url;
 
-use super::error::{Endpoint, Error, SettingsProblem};
+use super::error::{Endpoint, Error, SettingsProblem, body_error};
 use super::login::{ClientIdentity, Login, LoginMethod};
 use super::secrets::ConnectionSecrets;
 use super::warnings::WarningHandler;
-use crate::http_client::{ProxyAddress, TrustedCertificates};
+use crate::http_client::{BoxError, ProxyAddress, TrustedCertificates};
 use connector::Connector;
 
 /// Checked settings of a connection.
@@ -49,10 +51,13 @@ pub(super) struct TransportOptions {
     pub(super) connect_timeout: Duration,
 }
 
+/// Body of a request of `kube`, with an error of this program.
+type RequestBody = MapErr<Body, fn(kube::Error) -> BoxError>;
+
 /// Service that sends requests to an API server, for `kube::Client`.
 #[derive(Clone)]
 pub(super) struct ApiTransport {
-    client: Client<Connector, Body>,
+    client: Client<Connector, RequestBody>,
     shared: Arc<TransportState>,
 }
 
@@ -119,7 +124,7 @@ impl TransportState {
 
     async fn send(
         &self,
-        client: &Client<Connector, Body>,
+        client: &Client<Connector, RequestBody>,
         mut request: Request<Body>,
     ) -> Result<Response<Incoming>, Error> {
         let TransportOptions { endpoint, login, secrets, warnings, .. } = &self.options;
@@ -129,6 +134,7 @@ impl TransportState {
         if let Some(authorization) = authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization);
         }
+        let request = request.map(|body| body.map_err(body_error as fn(kube::Error) -> BoxError));
         let response = client.request(request).await;
         let response = response.map_err(|error| Error::transport(endpoint.clone(), &error, secrets))?;
         if response.status() == StatusCode::UNAUTHORIZED {

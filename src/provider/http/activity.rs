@@ -68,7 +68,7 @@ impl PreparedActivity for PreparedHttp {
         EffectCheck::Known(state, detail)
     }
 
-    fn reached(&self) -> Option<ServiceRoute> {
+    fn service_route(&self) -> Option<ServiceRoute> {
         self.destination.as_ref()?.reached.clone()
     }
 
@@ -93,15 +93,15 @@ impl PreparedHttp {
     }
 
     async fn send(&mut self) -> Result<HttpOutput, SendError> {
-        let read = self.call.timeout.1.map(duration);
+        let read_timeout = self.call.timeout.1.map(duration);
         let request = self
             .request
             .try_clone()
             .ok_or_else(|| SendError::InvalidRequest("the body cannot be sent twice".into()))?;
         let answer = match &mut self.destination {
-            None => execute(&self.client, request, read, true).await?,
-            Some(destination) => destination.send(&self.client, request, read).await?,
+            None => execute(&self.client, request, read_timeout, true).await?,
+            Some(destination) => destination.send(&self.client, request, read_timeout).await?,
         };
-        read_output(answer, read).await
+        read_output(answer, read_timeout).await
     }
 }

@@ -97,11 +97,11 @@ pub(super) fn decode(bytes: &[u8], content_type: Option<&str>) -> String {
 
 /// The name of a header as servers usually write it. The client library keeps no case.
 pub(super) fn title_case(name: &str) -> String {
-    let part = |part: &str| {
-        let mut chars = part.chars();
+    let capitalize = |capitalize: &str| {
+        let mut chars = capitalize.chars();
         chars.next().map(|first| first.to_ascii_uppercase().to_string() + chars.as_str()).unwrap_or_default()
     };
-    name.split('-').map(part).collect::<Vec<_>>().join("-")
+    name.split('-').map(capitalize).collect::<Vec<_>>().join("-")
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_appended_to_the_one_there_is() {
+    fn query_is_appended_to_an_existing_query() {
         let check = |url: &str, arguments: serde_json::Value, expected: &str| {
             let mut url = Url::parse(url).unwrap();
             add_query(&mut url, &arguments.into()).unwrap();

@@ -15,8 +15,8 @@ use crate::value::{Map, Value, json_text};
 
 /// Finds what makes a request impossible. Keys of the wrong type have findings elsewhere.
 pub(super) fn find_faults(usage: ProviderUsage<'_>, provider: &Map) -> Vec<ValidationFinding> {
-    let known = |key: &str| provider.get(key).filter(|value| !usage.deferred.affect(value));
-    let text = |key: &str| known(key).and_then(Value::as_text);
+    let filled = |key: &str| provider.get(key).filter(|value| !usage.deferred.affect(value));
+    let text = |key: &str| filled(key).and_then(Value::as_text);
     let mut findings = Vec::new();
     findings.extend(text("url").and_then(check_url));
     let method = match provider.get("method") {
@@ -47,7 +47,7 @@ pub(super) fn find_faults(usage: ProviderUsage<'_>, provider: &Map) -> Vec<Valid
         );
     }
     let json = headers.and_then(|headers| headers.get("Content-Type")?.as_text()) == Some("application/json");
-    if let (Some(method), Some(arguments)) = (&method, known("arguments"))
+    if let (Some(method), Some(arguments)) = (&method, filled("arguments"))
         && let Err(fault) = check_body(method == "GET", json, arguments)
     {
         let finding = ValidationFinding::at("arguments", fault.to_string());
@@ -102,7 +102,7 @@ fn check_body(is_query: bool, is_json: bool, arguments: &Value) -> Result<(), In
 
 /// Checks that verification is on, off, or has a readable file.
 fn check_verify_tls(value: &Value) -> Option<ValidationFinding> {
-    let at = |message: String| ValidationFinding::at("verify_tls", message).doubtful();
+    let finding = |message: String| ValidationFinding::at("verify_tls", message).doubtful();
     match value {
         Value::Null | Value::Bool(_) => None,
         Value::Text(path) if !path.is_empty() => {
@@ -112,13 +112,13 @@ fn check_verify_tls(value: &Value) -> Option<ValidationFinding> {
                 "false" | "no" | "off" => "write false without quotes".to_owned(),
                 _ => "use true, false, or the path of a PEM file".to_owned(),
             };
-            Some(at(message_chain(&error)).hint(hint))
+            Some(finding(message_chain(&error)).hint(hint))
         }
         other => {
             let message =
                 format!("verify_tls must be true, false, or the path of a file, not {}", other.kind());
             let hint = if other.is_truthy() { "write true" } else { "write false" };
-            Some(at(message).hint(hint))
+            Some(finding(message).hint(hint))
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn execute(
         let answer = send(client, request, read).await;
         let answer = answer.map_err(|error| match (&error, proxy) {
             (SendError::Connection { outcome, .. }, Some(proxy)) if *outcome != SampleOutcome::Tls => {
-                SendError::Proxy { proxy: proxy.shown(), setting: proxy.origin, cause: Box::new(error) }
+                SendError::Proxy { proxy: proxy.display_url(), setting: proxy.origin, cause: Box::new(error) }
             }
             _ => error,
         })?;
@@ -102,30 +102,30 @@ fn keeps_authorization(from: &Url, to: &Url) -> bool {
 /// Sends a request without its redirects, and waits for the head of the answer.
 async fn send(client: &Client, request: Request, read: Option<Duration>) -> Result<HttpResponse, SendError> {
     let connections = ConnectionCount::default();
-    let made = connections.subscribe();
+    let connections_made = connections.subscribe();
     tokio::select! {
         // on a busy machine both may be ready: an answer that came counts
         biased;
         answer = connections.count(client.execute(request)) => {
             answer.map(into_response).map_err(classify)
         }
-        () = too_long(made, read) => Err(SendError::Timeout),
+        () = too_long(connections_made, read) => Err(SendError::Timeout),
     }
 }
 
 /// Ends when an answer is overdue: the limit starts with the last connection.
 ///
 /// Connecting has a limit of its own.
-async fn too_long(mut made: watch::Receiver<u64>, limit: Option<Duration>) {
+async fn too_long(mut connections_made: watch::Receiver<u64>, limit: Option<Duration>) {
     let Some(limit) = limit else { return std::future::pending().await };
-    if made.changed().await.is_err() {
+    if connections_made.changed().await.is_err() {
         return std::future::pending().await;
     }
     loop {
         tokio::select! {
             biased;
             // a redirect may need another connection, which restarts the limit
-            changed = made.changed() => if changed.is_err() {
+            changed = connections_made.changed() => if changed.is_err() {
                 tokio::time::sleep(limit).await;
                 return;
             },
@@ -204,8 +204,8 @@ mod tests {
     fn redirects_change_the_request_as_in_python() {
         let check = |method: Method, status: u16, expected: Method, has_body: bool| {
             let request = follow(method.clone(), status, "http://h/a", "http://h/b");
-            let found = (request.method().clone(), request.body().is_some());
-            assert_eq!(found, (expected, has_body), "{method} {status}");
+            let method_and_body = (request.method().clone(), request.body().is_some());
+            assert_eq!(method_and_body, (expected, has_body), "{method} {status}");
             assert_eq!(request.headers().contains_key(CONTENT_TYPE), has_body);
             assert!(!request.headers().contains_key(COOKIE));
         };

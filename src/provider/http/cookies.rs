@@ -6,6 +6,8 @@ use http::HeaderMap;
 use http::header::{HeaderValue, SET_COOKIE};
 use url::{Host, Url};
 
+use crate::sort;
+
 /// Cookies that servers set during a request.
 #[derive(Debug, Default)]
 pub(super) struct CookieJar {
@@ -42,7 +44,7 @@ impl CookieJar {
     pub(super) fn header(&self, url: &Url) -> Option<HeaderValue> {
         let mut fitting: Vec<&Cookie> = self.cookies.iter().filter(|cookie| cookie.fits(url)).collect();
         // longer paths first; the sort keeps the order of arrival
-        fitting.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        sort::sort_by_key(&mut fitting, |cookie| std::cmp::Reverse(cookie.path.len()));
         let pairs: Vec<String> =
             fitting.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
         let mut value = HeaderValue::from_str(&pairs.join("; ")).ok().filter(|value| !value.is_empty())?;
@@ -121,7 +123,7 @@ fn is_past(date: &str) -> Option<bool> {
 fn default_path(url: &Url) -> &str {
     match url.path().rfind('/') {
         Some(0) | None => "/",
-        Some(at) => &url.path()[..at],
+        Some(end) => &url.path()[..end],
     }
 }
 
@@ -130,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cookies_go_back_to_where_they_came_from() {
+    fn cookies_are_sent_to_their_origin_only() {
         let check = |from: &str, set: &[&str], to: &str, expected: Option<&str>| {
             let mut jar = CookieJar::default();
             let headers = set.iter().map(|value| (SET_COOKIE, HeaderValue::from_str(value).unwrap()));
@@ -139,8 +141,8 @@ mod tests {
                 all.append(name, value);
             });
             jar.store(&Url::parse(from).unwrap(), &all);
-            let found = jar.header(&Url::parse(to).unwrap());
-            assert_eq!(found.as_ref().map(|value| value.to_str().unwrap()), expected, "{from} {set:?} {to}");
+            let header = jar.header(&Url::parse(to).unwrap());
+            assert_eq!(header.as_ref().map(|value| value.to_str().unwrap()), expected, "{from} {set:?} {to}");
         };
         check("http://h/login", &["s=1; HttpOnly", "t=2; Path=/"], "http://h/x", Some("s=1; t=2"));
         check("http://h:80/a/login", &["s=1"], "http://h:81/a/b", Some("s=1"));

@@ -2,7 +2,7 @@
 
 use super::ActivityError;
 use crate::error_code::{ErrorCode, message_chain};
-use crate::http_client::{BoxError, InvalidProxy, shown};
+use crate::http_client::{BoxError, InvalidProxy, display_url};
 use crate::series::SampleOutcome;
 
 /// Verbatim: the Chaos Toolkit's message for an answer that does not come in time.
@@ -90,9 +90,9 @@ pub(super) enum InvalidRequest {
     NotPairs,
     #[error("the arguments of a request are a mapping or a text, not {0}")]
     InvalidArguments(&'static str),
-    #[error("Invalid URL '{}': {source}", shown(url))]
+    #[error("Invalid URL '{}': {source}", display_url(url))]
     InvalidUrl { url: String, source: url::ParseError },
-    #[error("Invalid URL '{}': '{scheme}' is neither http nor https", shown(url))]
+    #[error("Invalid URL '{}': '{scheme}' is neither http nor https", display_url(url))]
     InvalidScheme { url: String, scheme: String },
     #[error("invalid HTTP method '{0}'")]
     InvalidMethod(String),

@@ -111,8 +111,8 @@ impl HttpProvider {
             // some servers refuse the request without it
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        if let Some(own) = take_credentials(&mut url) {
-            headers.insert(AUTHORIZATION, own);
+        if let Some(credentials) = take_credentials(&mut url) {
+            headers.insert(AUTHORIZATION, credentials);
         } else if !headers.contains_key(AUTHORIZATION)
             && let Some(credentials) = self.credentials(&url)
         {

@@ -3,8 +3,8 @@
 /// The login and password for a host: of its own entry, else of the default one.
 pub(super) fn lookup(text: &str, host: &str) -> Option<(String, String)> {
     let entries = entries(text);
-    let own = entries.iter().find(|entry| entry.host == Some(host));
-    let entry = own.or_else(|| entries.iter().find(|entry| entry.host.is_none()))?;
+    let of_host = entries.iter().find(|entry| entry.host == Some(host));
+    let entry = of_host.or_else(|| entries.iter().find(|entry| entry.host.is_none()))?;
     Some((entry.login?.to_owned(), entry.password?.to_owned()))
 }
 
@@ -18,16 +18,16 @@ struct NetrcEntry<'a> {
 
 fn entries(text: &str) -> Vec<NetrcEntry<'_>> {
     let mut entries: Vec<NetrcEntry<'_>> = Vec::new();
-    let mut words = text.lines().flat_map(words);
-    while let Some(word) = words.next() {
-        match word {
-            "machine" => entries.push(NetrcEntry { host: words.next(), ..NetrcEntry::default() }),
+    let mut tokens = text.lines().flat_map(words);
+    while let Some(token) = tokens.next() {
+        match token {
+            "machine" => entries.push(NetrcEntry { host: tokens.next(), ..NetrcEntry::default() }),
             "default" => entries.push(NetrcEntry::default()),
             // a macro is a program for ftp, up to the next empty line
-            "macdef" => while words.next().is_some_and(|word| word != END_OF_MACRO) {},
+            "macdef" => while tokens.next().is_some_and(|token| token != END_OF_MACRO) {},
             "login" | "user" | "password" | "account" => {
-                let value = words.next();
-                match (entries.last_mut(), word) {
+                let value = tokens.next();
+                match (entries.last_mut(), token) {
                     (Some(entry), "password") => entry.password = value,
                     (Some(entry), "login" | "user") => entry.login = value,
                     _ => {}
@@ -55,7 +55,7 @@ mod tests {
     use super::lookup;
 
     #[test]
-    fn the_own_entry_counts_then_the_default() {
+    fn netrc_entry_of_the_host_precedes_the_default() {
         let text = "# machines\nmachine a.example login me password s3cret\n\nmachine b.example\n  user you\n  \
                     account x password p w\nmachine c.example login only\nmacdef init\ncd /tmp\nmachine no login n password n\n\n\
                     default login any password one\n";

@@ -75,8 +75,8 @@ pub struct ServiceRouter {
 pub(super) struct RoutedRequest {
     services: Arc<ServiceRouter>,
     cluster: Arc<ClusterClient>,
-    wanted: ServiceRef,
-    way: Route,
+    service: ServiceRef,
+    route: Route,
     /// Options of the client for port-forward.
     pub(super) verification: Verification,
     pub(super) connect_timeout: Option<Duration>,
@@ -106,16 +106,16 @@ impl ServiceRouter {
         verification: &Verification,
         connect_timeout: Option<Duration>,
     ) -> Result<Option<RoutedRequest>, RoutingError> {
-        let Some(wanted) = named(request.url(), &self.aliases) else { return Ok(None) };
+        let Some(service) = named(request.url(), &self.aliases) else { return Ok(None) };
         let cluster = self.kubernetes.cluster(&Map::new()).await;
         let cluster =
-            cluster.map_err(|source| RoutingError::Cluster { service: wanted.to_string(), source })?;
-        let way = choose(self.access, cluster.inside, request)?;
+            cluster.map_err(|source| RoutingError::Cluster { service: service.to_string(), source })?;
+        let route = choose(self.access, cluster.in_cluster, request)?;
         Ok(Some(RoutedRequest {
             services: Arc::clone(self),
             cluster,
-            wanted,
-            way,
+            service,
+            route,
             verification: verification.clone(),
             connect_timeout,
             reached: None,
@@ -162,10 +162,10 @@ pub(super) enum ProxyLimit {
 }
 
 /// Chooses the route of a request.
-fn choose(access: ServiceAccess, inside: bool, request: &Request) -> Result<Route, RoutingError> {
-    match (access, why_not_by_proxy(request)) {
+fn choose(access: ServiceAccess, in_cluster: bool, request: &Request) -> Result<Route, RoutingError> {
+    match (access, proxy_obstacle(request)) {
         (ServiceAccess::Direct, _) => Ok(Route::Direct),
-        (ServiceAccess::Auto, _) if inside => Ok(Route::Direct),
+        (ServiceAccess::Auto, _) if in_cluster => Ok(Route::Direct),
         (ServiceAccess::Auto | ServiceAccess::Proxy, None) => Ok(Route::Proxy),
         (ServiceAccess::Auto | ServiceAccess::PortForward, _) => Ok(Route::PortForward),
         (ServiceAccess::Proxy, Some(reason)) => Err(RoutingError::NotByProxy(reason)),
@@ -175,7 +175,7 @@ fn choose(access: ServiceAccess, inside: bool, request: &Request) -> Result<Rout
 /// Returns why the service proxy cannot pass a request on unchanged.
 ///
 /// The API server interprets some headers itself, and does not verify certificates of Services.
-fn why_not_by_proxy(request: &Request) -> Option<ProxyLimit> {
+fn proxy_obstacle(request: &Request) -> Option<ProxyLimit> {
     let its_own = |name: &str| {
         [AUTHORIZATION, COOKIE, HOST].iter().any(|own| own == name)
             || name.starts_with("impersonate-")
@@ -201,15 +201,15 @@ impl RoutedRequest {
         read: Option<Duration>,
     ) -> Result<HttpResponse, SendError> {
         self.reached = None;
-        match self.way {
+        match self.route {
             Route::Direct => self.send_directly(client, request, read).await,
             Route::Proxy => self.send_by_proxy(request, read).await,
             Route::PortForward => self.send_forwarded(request, read).await,
         }
     }
 
-    fn reaches(&mut self, service: String, way: Route, pod: Option<String>) {
-        self.reached = Some(ServiceRoute { service, access: way.name(), pod });
+    fn record_route(&mut self, service: String, route: Route, pod: Option<String>) {
+        self.reached = Some(ServiceRoute { service, access: route.name(), pod });
     }
 
     async fn send_directly(
@@ -218,12 +218,12 @@ impl RoutedRequest {
         mut request: Request,
         read: Option<Duration>,
     ) -> Result<HttpResponse, SendError> {
-        let namespace = self.wanted.namespace.clone().unwrap_or_else(|| self.cluster.namespace.clone());
-        let host = format!("{}.{namespace}.svc", self.wanted.name);
-        let port = match find(&self.cluster, &self.wanted).await {
+        let namespace = self.service.namespace.clone().unwrap_or_else(|| self.cluster.namespace.clone());
+        let host = format!("{}.{namespace}.svc", self.service.name);
+        let port = match find(&self.cluster, &self.service).await {
             Ok(found) => found.port.to_string(),
             // without the read permission the address decides
-            Err(failure) if failure.status() == Some(403) => self.wanted.port.clone().unwrap_or_default(),
+            Err(failure) if failure.status() == Some(403) => self.service.port.clone().unwrap_or_default(),
             Err(failure) => return Err(connection(failure)),
         };
         let url = request.url_mut();
@@ -231,7 +231,7 @@ impl RoutedRequest {
         if !fits {
             return Err(SendError::InvalidAddress(format!("{host}:{port}")));
         }
-        self.reaches(format!("{namespace}/{}:{port}", self.wanted.name), Route::Direct, None);
+        self.record_route(format!("{namespace}/{}:{port}", self.service.name), Route::Direct, None);
         execute(client, request, read, true).await
     }
 
@@ -240,8 +240,8 @@ impl RoutedRequest {
         request: Request,
         read: Option<Duration>,
     ) -> Result<HttpResponse, SendError> {
-        let found = find(&self.cluster, &self.wanted).await.map_err(connection)?;
-        self.reaches(found.shown(), Route::Proxy, None);
+        let found = find(&self.cluster, &self.service).await.map_err(connection)?;
+        self.record_route(found.display_name(), Route::Proxy, None);
         let mut target = path_and_query(request.url());
         let mut cookies = CookieJar::default();
         for _ in 0..=MAX_REDIRECTS {
@@ -252,7 +252,7 @@ impl RoutedRequest {
             let location = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok());
             let is_redirect = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
             let Some(location) = location.filter(|_| is_redirect) else { return Ok(answer) };
-            match followed(&self.cluster.address, &found.proxy_path(), location) {
+            match service_redirect(&self.cluster.address, &found.proxy_path(), location) {
                 Some(RedirectTarget::Same(path)) => {
                     let url = request.url().join(&path);
                     let next = url.ok().and_then(|url| Some((cookies.header(&url)?, url)));
@@ -287,7 +287,7 @@ impl RoutedRequest {
         let request = http::Request::builder().method(Method::GET).uri(uri).body(Vec::new());
         let mut request = request.map_err(|error| SendError::InvalidRequest(error.into()))?;
         request.headers_mut().clone_from(headers);
-        let passed = self.cluster.pass(request);
+        let passed = self.cluster.forward(request);
         let response = match read {
             None => passed.await,
             Some(limit) => tokio::time::timeout(limit, passed).await.map_err(|_| SendError::Timeout)?,
@@ -309,8 +309,8 @@ impl RoutedRequest {
         read: Option<Duration>,
     ) -> Result<HttpResponse, SendError> {
         let tunnel = self.services.tunnel(&self.cluster).await.map_err(connection)?;
-        let ticket = tunnel.ticket().map_err(connection)?;
-        let (proxy, aliases) = (ticket.proxy(), self.services.aliases.clone());
+        let guard = tunnel.guard().map_err(connection)?;
+        let (proxy, aliases) = (guard.proxy(), self.services.aliases.clone());
         // redirects to other servers bypass the port-forward
         let proxy = Proxy::custom(move |url| named(url, &aliases).map(|_| proxy.clone()));
         let options = ClientOptions {
@@ -322,11 +322,11 @@ impl RoutedRequest {
         let client = http_client::build(&self.verification, options)
             .map_err(|error| SendError::InvalidRequest(message_chain(&error).into()))?;
         let answer = execute(&client, request, read, false).await;
-        if let Some((found, endpoint)) = ticket.reached() {
-            self.reaches(found.shown(), Route::PortForward, Some(endpoint.pod));
+        if let Some((found, endpoint)) = guard.destination() {
+            self.record_route(found.display_name(), Route::PortForward, Some(endpoint.pod));
         }
         match answer {
-            Err(SendError::Connection { .. } | SendError::Broken { .. }) => match ticket.take_error() {
+            Err(SendError::Connection { .. } | SendError::Broken { .. }) => match guard.take_error() {
                 Some(error) => Err(connection(error)),
                 None => answer,
             },
@@ -386,7 +386,7 @@ enum RedirectTarget {
 }
 
 /// Resolves a redirect behind the service proxy, which prefixes paths of the Service with its own address.
-fn followed(server: &str, proxy_path: &str, location: &str) -> Option<RedirectTarget> {
+fn service_redirect(server: &str, proxy_path: &str, location: &str) -> Option<RedirectTarget> {
     let base = Url::parse(&format!("{server}{proxy_path}/")).ok()?;
     let url = base.join(location).ok()?;
     if url.origin() != base.origin() {
@@ -413,8 +413,8 @@ mod tests {
     #[test]
     fn routes_follow_access_and_request() {
         let get = || request(Method::GET, "http://web.svc/", &[("Accept", "*/*")]);
-        let check = |access, inside, request: Request, expected: Option<Route>| {
-            assert_eq!(choose(access, inside, &request).ok(), expected, "{access:?} {request:?}");
+        let check = |access, in_cluster, request: Request, expected: Option<Route>| {
+            assert_eq!(choose(access, in_cluster, &request).ok(), expected, "{access:?} {request:?}");
         };
         check(ServiceAccess::Auto, false, get(), Some(Route::Proxy));
         check(ServiceAccess::Auto, true, get(), Some(Route::Direct));
@@ -446,11 +446,14 @@ mod tests {
     fn redirects_stay_in_the_service() {
         let check = |location: &str, expected: Option<RedirectTarget>| {
             let path = "/api/v1/namespaces/shop/services/web:80/proxy";
-            assert_eq!(followed("https://10.0.0.1:6443", path, location), expected, "{location}");
+            assert_eq!(service_redirect("https://10.0.0.1:6443", path, location), expected, "{location}");
         };
-        let same = |path: &str| Some(RedirectTarget::Same(path.to_owned()));
-        check("https://10.0.0.1:6443/api/v1/namespaces/shop/services/web:80/proxy/new?a=b", same("/new?a=b"));
-        check("/api/v1/namespaces/shop/services/web:80/proxy/", same("/"));
+        let same_service = |path: &str| Some(RedirectTarget::Same(path.to_owned()));
+        check(
+            "https://10.0.0.1:6443/api/v1/namespaces/shop/services/web:80/proxy/new?a=b",
+            same_service("/new?a=b"),
+        );
+        check("/api/v1/namespaces/shop/services/web:80/proxy/", same_service("/"));
         let other = Url::parse("http://other.svc/x").unwrap();
         check("http://other.svc/x", Some(RedirectTarget::Elsewhere(other)));
         // a Service cannot redirect the client to other paths of the API server

@@ -104,7 +104,7 @@ pub(super) fn run_timelines(summary: &ReportSummary) -> Markup {
 
 /// Returns the time to align a run at: the start of the fault, or else the end of the last phase.
 fn fault_start(series: &Series) -> f64 {
-    let begin = series.seen(SamplePhase::Fault).map(|fault| fault.from);
+    let begin = series.phase_stats(SamplePhase::Fault).map(|fault| fault.from);
     begin.or(series.phases.last().map(|phase| phase.to)).filter(|at| at.is_finite()).unwrap_or(0.0)
 }
 

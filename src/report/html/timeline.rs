@@ -60,7 +60,7 @@ fn sampling_lead(run: &RunSummary, series: &Series) -> f64 {
     }
     // without a timestamp: the fault starts with the first action
     let first = run.timeline.iter().find(|moment| moment.kind == TimelineEventKind::Action);
-    match (series.seen(SamplePhase::Fault), first) {
+    match (series.phase_stats(SamplePhase::Fault), first) {
         (Some(fault), Some(action)) => fault.from - action.at,
         _ => series.phases.first().map_or(0.0, |phase| phase.to),
     }

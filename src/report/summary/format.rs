@@ -185,7 +185,7 @@ pub fn format_reaction(series: &Series) -> Vec<String> {
     if let Some(seconds) = series.detected_after {
         text.push(format!("detected after {}", format_seconds(seconds)));
     }
-    match (series.seen(SamplePhase::Recovery), series.recovered_after) {
+    match (series.phase_stats(SamplePhase::Recovery), series.recovered_after) {
         (None, _) => {}
         (Some(_), Some(seconds)) => text.push(format!("recovered after {}", format_seconds(seconds))),
         (Some(_), None) => {

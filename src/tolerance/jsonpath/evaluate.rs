@@ -12,9 +12,9 @@ const MAX_VISITS: usize = 2_000_000;
 /// Selects the nodes of the steps from the root, depth first.
 pub(super) fn select(steps: &[PathStep], root: &Value) -> Result<Vec<Value>, JsonPathError> {
     let mut walk = PathWalk { root, visits: 0 };
-    let mut found = Vec::new();
-    walk.follow(steps, &Cow::Borrowed(root), &mut found)?;
-    Ok(found.into_iter().map(Cow::into_owned).collect())
+    let mut nodes = Vec::new();
+    walk.follow(steps, &Cow::Borrowed(root), &mut nodes)?;
+    Ok(nodes.into_iter().map(Cow::into_owned).collect())
 }
 
 struct PathWalk<'v> {
@@ -112,10 +112,10 @@ impl<'v> PathWalk<'v> {
         inner: &InnerPath,
         node: &PathNode<'v>,
     ) -> Result<Vec<PathNode<'v>>, JsonPathError> {
-        let mut found = Vec::new();
+        let mut nodes = Vec::new();
         let from = if inner.from_root { &Cow::Borrowed(self.root) } else { node };
-        self.follow(&inner.steps, from, &mut found)?;
-        Ok(found)
+        self.follow(&inner.steps, from, &mut nodes)?;
+        Ok(nodes)
     }
 
     fn operand_values(

@@ -54,8 +54,8 @@ fn token(text: &str) -> Option<(PathToken, usize)> {
     let word = text.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
     if word > 0 && !text.starts_with(|c: char| c.is_ascii_digit()) {
         let name = &text[..word];
-        let token = match WORDS.into_iter().find(|known| *known == name) {
-            Some(known) => PathToken::Sign(known),
+        let token = match WORDS.into_iter().find(|sign| *sign == name) {
+            Some(sign) => PathToken::Sign(sign),
             None => PathToken::Name(name.to_owned()),
         };
         return Some((token, word));

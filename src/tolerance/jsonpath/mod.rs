@@ -116,8 +116,8 @@ impl JsonPath {
             Self::Standard(text) => {
                 let json =
                     serde_json::to_value(value).map_err(|error| JsonPathError::NotJson(error.to_string()))?;
-                let found = json.query(text).map_err(|error| JsonPathError::Standard(error.to_string()))?;
-                Ok(found.into_iter().map(|match_| Value::from(match_.clone())).collect())
+                let nodes = json.query(text).map_err(|error| JsonPathError::Standard(error.to_string()))?;
+                Ok(nodes.into_iter().map(|match_| Value::from(match_.clone())).collect())
             }
         }
     }

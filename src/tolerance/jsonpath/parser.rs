@@ -35,9 +35,9 @@ impl PathParser {
     }
 
     fn eat(&mut self, sign: &str) -> bool {
-        let found = self.is(sign);
-        self.at += usize::from(found);
-        found
+        let is_next = self.is(sign);
+        self.at += usize::from(is_next);
+        is_next
     }
 
     fn expect(&mut self, sign: &str) -> Result<(), JsonPathError> {
@@ -128,7 +128,7 @@ impl PathParser {
                 Ok(Subscript::Name(name))
             }
             Some(PathToken::Number(_)) => {
-                let index = self.whole()?;
+                let index = self.integer()?;
                 if self.is(":") { self.slice(Some(index)) } else { Ok(Subscript::Index(index)) }
             }
             Some(PathToken::Sign(":")) => self.slice(None),
@@ -143,7 +143,7 @@ impl PathParser {
                 self.expect(")")?;
                 Ok(Subscript::Filter(filter))
             }
-            Some(PathToken::Sign("$" | "@")) => self.inner().map(Subscript::Path),
+            Some(PathToken::Sign("$" | "@")) => self.inner_path().map(Subscript::Path),
             Some(PathToken::Name(name)) => {
                 self.at += 1;
                 self.call(&name)
@@ -152,7 +152,7 @@ impl PathParser {
         }
     }
 
-    fn whole(&mut self) -> Result<i128, JsonPathError> {
+    fn integer(&mut self) -> Result<i128, JsonPathError> {
         match self.peek() {
             Some(PathToken::Number(digits)) => match digits.parse() {
                 Ok(number) => {
@@ -168,7 +168,7 @@ impl PathParser {
     fn slice(&mut self, start: Option<i128>) -> Result<Subscript, JsonPathError> {
         self.expect(":")?;
         let number = |parser: &mut Self| match parser.peek() {
-            Some(PathToken::Number(_)) => parser.whole().map(Some),
+            Some(PathToken::Number(_)) => parser.integer().map(Some),
             _ => Ok(None),
         };
         let end = number(self)?;
@@ -176,7 +176,7 @@ impl PathParser {
         Ok(Subscript::Slice { start, end, step })
     }
 
-    fn inner(&mut self) -> Result<InnerPath, JsonPathError> {
+    fn inner_path(&mut self) -> Result<InnerPath, JsonPathError> {
         let from_root = self.eat("$");
         if !from_root {
             self.expect("@")?;
@@ -234,7 +234,7 @@ impl PathParser {
 
     fn operand(&mut self) -> Result<Operand, JsonPathError> {
         if self.is("$") || self.is("@") {
-            self.inner().map(Operand::Path)
+            self.inner_path().map(Operand::Path)
         } else {
             self.literal().map(Operand::Literal)
         }

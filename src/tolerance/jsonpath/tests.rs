@@ -15,16 +15,16 @@ fn selection_matches_jsonpath2() {
     let (document, cases) = recorded();
     assert!(cases.len() > 100);
     for (path, expected) in cases {
-        let own = parser::parse(&path);
+        let parsed = parser::parse(&path);
         match &expected {
-            Value::Null => assert!(own.is_err(), "{path} is refused"),
-            Value::Text(_) => assert!(evaluate::select(&own.unwrap(), &document).is_err(), "{path} fails"),
+            Value::Null => assert!(parsed.is_err(), "{path} is refused"),
+            Value::Text(_) => assert!(evaluate::select(&parsed.unwrap(), &document).is_err(), "{path} fails"),
             _ => {
-                let found =
-                    evaluate::select(&own.unwrap_or_else(|e| panic!("{path}: {e}")), &document).unwrap();
+                let nodes =
+                    evaluate::select(&parsed.unwrap_or_else(|e| panic!("{path}: {e}")), &document).unwrap();
                 assert!(
-                    Value::List(found.clone()).equals(&expected),
-                    "{path}: {found:?} instead of {expected:?}"
+                    Value::List(nodes.clone()).equals(&expected),
+                    "{path}: {nodes:?} instead of {expected:?}"
                 );
             }
         }
@@ -78,7 +78,7 @@ fn path_that_selects_too_much_is_rejected() {
 }
 
 #[test]
-fn corrected_path_is_valid_and_selects_the_meant_nodes() {
+fn corrected_path_selects_the_intended_nodes() {
     let check = |path: &str, expected: Option<&str>| {
         let corrected = correct(path);
         assert_eq!(corrected.as_deref(), expected, "{path}");

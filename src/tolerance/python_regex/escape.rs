@@ -22,7 +22,7 @@ impl RegexReader {
         Ok(match self.escape(flags, false)? {
             Escape::Char(c) => RegexItem::literal(c),
             Escape::Nothing => RegexItem::plain("[^\\s\\S]", MatchWidth::ONE),
-            Escape::Class(inside) => RegexItem::plain(format!("[{inside}]"), MatchWidth::ONE),
+            Escape::Class(class) => RegexItem::plain(format!("[{class}]"), MatchWidth::ONE),
             Escape::Anchor(text) => RegexItem::anchor(text),
             Escape::Group(group) => self.reference(group)?,
         })
@@ -135,7 +135,7 @@ impl RegexReader {
             }
             match low {
                 Escape::Char(c) => text.push_str(&escape_code_point(c)),
-                Escape::Class(inside) => text.push_str(&inside),
+                Escape::Class(class) => text.push_str(&class),
                 _ => {}
             }
         }

@@ -118,8 +118,8 @@ impl RegexReader {
 
     /// Creates a reference to a closed group by its number.
     pub(super) fn reference(&self, group: usize) -> Result<RegexItem, String> {
-        let known = group.checked_sub(1).and_then(|index| self.groups.get(index));
-        match known.map(|group| group.width) {
+        let group_state = group.checked_sub(1).and_then(|index| self.groups.get(index));
+        match group_state.map(|group| group.width) {
             None => Err(format!("invalid group reference {group}")),
             Some(None) => Err("cannot refer to an open group".to_owned()),
             Some(Some(width)) => Ok(RegexItem::plain(format!("(?:\\{group})"), width)),
@@ -192,13 +192,13 @@ impl RegexReader {
             }
         }
         if c == '-' {
-            let bad = |c: Option<char>, missing: &str| match c {
+            let error = |c: Option<char>, missing: &str| match c {
                 Some(c) if c.is_alphabetic() => Err("unknown flag".to_owned()),
                 _ => Err(missing.to_owned()),
             };
             let mut c = self.next();
             if !c.is_some_and(|c| KNOWN.contains(c)) {
-                return bad(c, "missing flag");
+                return error(c, "missing flag");
             }
             while let Some(flag) = c.filter(|c| *c != ':') {
                 if "aLu".contains(flag) {
@@ -207,7 +207,7 @@ impl RegexReader {
                 off.push(flag);
                 c = self.next();
                 if !c.is_some_and(|c| c == ':' || KNOWN.contains(c)) {
-                    return bad(c, "missing :");
+                    return error(c, "missing :");
                 }
             }
         }

@@ -12,7 +12,7 @@ use kubectl_chaos::event::{
 use kubectl_chaos::experiment::{Activity, DryRun, Experiment, HypothesisStrategy, RollbackStrategy, json};
 use kubectl_chaos::journal::{
     EventSerializer, FilePatch, JournalBuilder, JournalHeader, LiveLayout, OutputContext, Record, Strictness,
-    answer, judge,
+    judge, run_document,
 };
 use kubectl_chaos::mutation::{Effect, EffectState, Target};
 use kubectl_chaos::tolerance::ToleranceResult;
@@ -225,7 +225,7 @@ fn events_in_any_order_give_valid_journal() {
         let (mut log, mut progress) = (EventSerializer::default(), ProgressState::default());
         for seed in &seeds {
             let event = event(seed, &activities);
-            live.touch(&recorder.record(&event).parts);
+            live.mark_changed(&recorder.record(&event).parts);
             for line in log.lines(&event).lines() {
                 let read = json::read(line, "events");
                 prop_assert!(read.is_ok_and(|line| line.root.get("type").is_some()), "{line}");
@@ -252,7 +252,7 @@ fn events_in_any_order_give_valid_journal() {
             let read = Record::read("journal", journal.to_json()).unwrap().content;
             prop_assert_eq!(judge(&read, strictness).0, verdict);
         }
-        let told = answer(&journal, &OutputContext::default());
+        let told = run_document(&journal, &OutputContext::default());
         prop_assert_eq!(told.get("exit_code"), Some(&Value::Int(0)));
         Ok(())
     });

@@ -98,7 +98,7 @@ async fn measure(providers: &Providers, url: &str, method: &str) -> Result<Outpu
     let document = json::read(&document.to_string(), "experiment.json").unwrap();
     let experiment = kubectl_chaos::experiment::Experiment::read(&document).unwrap();
     let activity: Arc<Activity> = Arc::clone(experiment.method[0].activity.as_ref().unwrap());
-    providers.look(&activity, &Scope::default()).await
+    providers.run_probe(&activity, &Scope::default()).await
 }
 
 /// Whether a tolerance is met; an abort fails the test.

@@ -70,7 +70,7 @@ fn connect_as_plugin(base: &Base, case: &Case) -> Connected {
         let cluster = connect(&flags, &environment, &Map::new()).await.map_err(|error| error.summary())?;
         // the answer of a user without the permission is a refusal
         cluster.version().await.map_err(|error| error.summary())?;
-        match rbac::who(&cluster).await {
+        match rbac::current_user(&cluster).await {
             Some(user) if case.has_namespace => Ok((user, cluster.namespace.clone())),
             Some(user) => Ok((user, "default".to_owned())),
             None => Err("the server does not tell the user".to_owned()),
