@@ -179,8 +179,7 @@ impl RejectionRegion {
 /// Returns the largest region whose probability does not exceed the level at any common failure rate.
 fn largest_region(sizes: (u32, u32), level: f64) -> Option<OneSidedRegion> {
     let tails = Hypergeometric::new(sizes.0, sizes.1);
-    let counts = (0..=sizes.0).flat_map(|first| (0..=sizes.1).map(move |second| (first, second)));
-    let mut thresholds: Vec<f64> = counts.map(|(first, second)| tails.upper_tail(first, second)).collect();
+    let mut thresholds = tails.all_upper_tails();
     thresholds.sort_unstable_by(f64::total_cmp);
     // the greatest of equal thresholds stands for all of them
     thresholds.dedup_by(|next, kept| {

@@ -4,6 +4,8 @@
 //! rows that always agree cost nothing, and neither do rows whose values are all equal. At any level, the probability
 //! of at least one false alarm among all rows is at most that level. It is never weaker than Holm's correction.
 
+use std::collections::BTreeSet;
+
 use super::permutation::{GroupSplits, RankedRow};
 
 /// Rounding errors of shares are smaller than this.
@@ -16,17 +18,18 @@ pub fn adjusted_p(splits: &GroupSplits, rows: &[&RankedRow]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|row| rows[*row].observed());
     let mut adjusted = vec![1.0; rows.len()];
-    let (mut least, mut counts) = (vec![u32::MAX; splits.count()], Vec::new());
+    let mut least = vec![u32::MAX; splits.stored()];
     // the minimum over a row and all rows with greater p values, from the last row to the first
     for row in order.iter().rev() {
-        splits.far_counts(rows[*row], &mut counts);
-        let observed = rows[*row].observed();
-        let mut far = 0_u32;
-        for (least, count) in least.iter_mut().zip(&counts) {
-            *least = (*least).min(*count);
-            far += u32::from(*least <= observed);
-        }
-        adjusted[*row] = share(far as usize, splits.count());
+        let (row, observed) = (*row, rows[*row].observed());
+        let (mut places, mut far) = (least.iter_mut(), 0_u32);
+        splits.for_each_far_count(rows[row], |count| {
+            if let Some(least) = places.next() {
+                *least = (*least).min(count);
+                far += u32::from(*least <= observed);
+            }
+        });
+        adjusted[row] = share(far as usize, splits.stored());
     }
     // a row is not clearer than one with a smaller p value
     let mut greatest = 0.0_f64;
@@ -46,18 +49,18 @@ pub fn select_rows(splits: &GroupSplits, rows: &[&RankedRow], level: f64) -> Vec
     if splits.are_sampled() {
         return vec![true; rows.len()];
     }
-    let mut taken: Vec<u32> = Vec::new();
-    let select = |row: &&RankedRow| {
-        let mut with: Vec<u32> = taken.iter().chain(row.clearest()).copied().collect();
-        with.sort_unstable();
-        with.dedup();
-        let fits = share(with.len(), splits.count()) <= level + ROUNDING_TOLERANCE;
+    let mut taken: BTreeSet<&[u16]> = BTreeSet::new();
+    let mut selected = Vec::with_capacity(rows.len());
+    for row in rows {
+        let clearest = || row.clearest().iter().map(Vec::as_slice);
+        let added = clearest().filter(|split| !taken.contains(split)).count();
+        let fits = share(taken.len() + added, splits.stored()) <= level + ROUNDING_TOLERANCE;
         if fits {
-            taken = with;
+            taken.extend(clearest());
         }
-        fits
-    };
-    rows.iter().map(select).collect()
+        selected.push(fits);
+    }
+    selected
 }
 
 #[allow(clippy::cast_precision_loss)] // at most some 200,000
