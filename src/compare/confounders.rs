@@ -84,7 +84,7 @@ fn known_in_one_arm(
         ConfounderKind::KubernetesVersion => "the version of Kubernetes",
         ConfounderKind::Nodes => "the number of nodes",
         ConfounderKind::Replicas => "the number of replicas",
-        ConfounderKind::Sampling | ConfounderKind::Route | ConfounderKind::Variables => return Vec::new(),
+        _ => return Vec::new(),
     };
     half.next().map(|_| format!("{what} is known for one arm only")).into_iter().collect()
 }

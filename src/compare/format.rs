@@ -11,8 +11,15 @@ use crate::text::{format_percent, format_significant, format_whole_percent};
 const MAX_LISTED_VALUES: usize = 6;
 
 impl ComparisonVerdict {
-    pub const ALL: [Self; 6] =
-        [Self::Fixed, Self::Broken, Self::Improved, Self::Regressed, Self::Unchanged, Self::Inconclusive];
+    pub const ALL: [Self; 7] = [
+        Self::Fixed,
+        Self::Broken,
+        Self::Improved,
+        Self::Regressed,
+        Self::Equivalent,
+        Self::NoDifference,
+        Self::Inconclusive,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -20,7 +27,8 @@ impl ComparisonVerdict {
             Self::Broken => "broken",
             Self::Improved => "improved",
             Self::Regressed => "regressed",
-            Self::Unchanged => "unchanged",
+            Self::Equivalent => "equivalent",
+            Self::NoDifference => "no-difference",
             Self::Inconclusive => "inconclusive",
         }
     }
@@ -65,6 +73,9 @@ impl ConfounderKind {
             Self::Sampling => "sampling",
             Self::Route => "route",
             Self::Variables => "variables",
+            Self::Time => "time",
+            Self::Overlap => "overlap",
+            Self::Design => "design",
         }
     }
 }
@@ -77,6 +88,7 @@ impl MetricVerdict {
             Self::Equivalent => "equivalent",
             Self::WithinMargin => "within-margin",
             Self::NotSignificant => "not-significant",
+            Self::NotTested => "not-tested",
             Self::NotCompared => "not-compared",
         }
     }
@@ -86,6 +98,7 @@ impl Metric {
     pub fn name(self) -> &'static str {
         match self {
             Self::SuccessRatio => "success-ratio",
+            Self::Slowdown => "slowdown",
             Self::TimeToRecover => "time-to-recover",
             Self::P95Latency => "p95-latency",
             Self::P99Latency => "p99-latency",
@@ -96,6 +109,7 @@ impl Metric {
     pub fn label(self) -> &'static str {
         match self {
             Self::SuccessRatio => "success ratio",
+            Self::Slowdown => "slowdown",
             Self::TimeToRecover => "time to recover",
             Self::P95Latency => "p95 latency",
             Self::P99Latency => "p99 latency",
@@ -155,8 +169,8 @@ impl ArmCounts {
     }
 
     /// Formats the interval of the share of runs that hold: `44 to 100 %`; none without valid runs.
-    pub fn format_held_interval(&self) -> Option<String> {
-        let (low, high) = self.held_interval?;
+    pub fn format_failed_interval(&self) -> Option<String> {
+        let (low, high) = self.failed_interval?;
         Some(format!("{} to {} %", format_whole_percent(low), format_whole_percent(high)))
     }
 }
@@ -181,7 +195,7 @@ impl RunComparison {
     pub fn format_counts(&self) -> String {
         let arm = |arm: &ArmCounts, what: &str| {
             let limits = arm
-                .format_held_interval()
+                .format_failed_interval()
                 .map(|limits| format!(" (95 % interval: {limits})"))
                 .unwrap_or_default();
             format!("{}{what}{limits}", arm.format_held())
@@ -239,8 +253,7 @@ impl MetricResult {
     /// Formats the difference: `+97.5 points`, `-12 ms`; a dash if it is unknown.
     pub fn format_difference(&self) -> String {
         let unit = self.metric.difference_unit();
-        self.difference
-            .map_or_else(|| "–".to_owned(), |value| format!("{} {unit}", self.format_signed(value)))
+        self.estimate.map_or_else(|| "–".to_owned(), |value| format!("{} {unit}", self.format_signed(value)))
     }
 
     /// Formats the interval of the difference: `+90 to +98 points`, or the reason why there is none.
@@ -281,6 +294,7 @@ impl MetricResult {
             MetricVerdict::Equivalent => "equivalent",
             MetricVerdict::WithinMargin => "different, within the margin",
             MetricVerdict::NotSignificant => "not significant",
+            MetricVerdict::NotTested => "not tested",
             MetricVerdict::NotCompared => "not compared",
         };
         self.reason.as_ref().map_or_else(|| name.to_owned(), |reason| format!("{name}: {reason}"))
@@ -331,6 +345,7 @@ impl MetricResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::EffectScale;
 
     #[test]
     fn metric_formats_values_difference_and_result() {
@@ -348,7 +363,10 @@ mod tests {
             unit: "ratio",
             before: sorted(&[0.0, 0.025, 0.05], 0.025),
             after: sorted(&[1.0, 0.99, 0.98, 0.97, 0.96, 0.95], 0.975),
-            difference: Some(0.95),
+            effect: EffectScale::Difference,
+            estimate: Some(0.95),
+            min_difference: None,
+            tested: true,
             interval: None,
             interval_note: Some("no 95 % interval from 3 runs".to_owned()),
             margin: Some(0.01),
@@ -366,7 +384,7 @@ mod tests {
             metric: Metric::TimeToRecover,
             before: side(&[late, CensoredValue::default(), CensoredValue::exact(3.0)], late),
             after: sorted(&[0.5], 0.5),
-            difference: None,
+            estimate: None,
             interval: Some((-3.0, 0.0)),
             result: MetricVerdict::NotCompared,
             reason: Some("too few".to_owned()),

@@ -26,6 +26,7 @@ impl Margin {
     pub fn for_metric(&self, measure: Metric, before: f64) -> f64 {
         let least = match measure {
             Metric::SuccessRatio => return self.ratio,
+            Metric::Slowdown => return self.time * before,
             Metric::TimeToRecover => self.time_min,
             Metric::P95Latency | Metric::P99Latency => self.time_min * 1000.0,
         };

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::metric::{ArmStats, CensoredValue, Metric, MetricResult, MetricVerdict};
+use super::metric::{ArmStats, CensoredValue, EffectScale, Metric, MetricResult, MetricVerdict};
 use super::{Error, Margin, SIGNIFICANCE_LEVEL};
 use crate::journal::Record;
 use crate::series::{SamplePhase, Series};
@@ -126,7 +126,10 @@ fn compute_metric(
             .map(|value| rules.margin.for_metric(metric, value).max(grid)),
         before: before_side,
         after: after_side,
-        difference: None,
+        effect: EffectScale::Difference,
+        estimate: None,
+        min_difference: None,
+        tested: true,
         interval: None,
         interval_note: None,
         p: None,
@@ -155,6 +158,7 @@ fn measured_value(series: &Series, metric: Metric) -> CensoredValue {
     let latency = || fault.and_then(|seen| seen.latency.as_ref());
     let value = match metric {
         Metric::SuccessRatio => fault.and_then(crate::series::PhaseStats::success_ratio),
+        Metric::Slowdown => latency().zip(baseline_median(series)).map(|(fault, before)| fault.p95 / before),
         Metric::P95Latency => latency().map(|latency| latency.p95),
         Metric::P99Latency => latency().map(|latency| latency.p99),
         Metric::TimeToRecover => match (series.recovered_after, series.seen(SamplePhase::Recovery)) {
@@ -163,6 +167,11 @@ fn measured_value(series: &Series, metric: Metric) -> CensoredValue {
         },
     };
     CensoredValue { value, lower_bound: None }
+}
+
+/// Returns the median latency of the baseline, in milliseconds.
+fn baseline_median(series: &Series) -> Option<f64> {
+    series.seen(SamplePhase::Baseline)?.latency.as_ref().map(|latency| latency.p50)
 }
 
 fn arm_stats(values: Vec<CensoredValue>) -> ArmStats {
@@ -220,7 +229,7 @@ fn run_test(row: &mut MetricResult, rules: &MetricConfig) {
     let (before, after, censored) = rank_values(row);
     row.p = Some(rules.splits.p_value(&before, &after));
     row.result = MetricVerdict::NotSignificant;
-    row.difference = shift(&before, &after);
+    row.estimate = shift(&before, &after);
     if !rules.intervals {
         return;
     }
@@ -264,12 +273,12 @@ fn assign_results(rows: &mut [MetricResult]) {
             };
         }
         // the values of the arms show an infinite difference
-        row.difference = row.difference.filter(|difference| difference.is_finite());
+        row.estimate = row.estimate.filter(|difference| difference.is_finite());
     }
 }
 
 fn classify_metric(row: &MetricResult, p: f64) -> MetricVerdict {
-    let (Some(difference), Some(margin)) = (row.difference, row.margin) else {
+    let (Some(difference), Some(margin)) = (row.estimate, row.margin) else {
         return MetricVerdict::NotSignificant;
     };
     let edge = margin * (1.0 + ROUNDING_TOLERANCE);

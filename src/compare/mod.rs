@@ -11,6 +11,7 @@
 
 mod comparison;
 mod confounders;
+mod design;
 mod error;
 mod format;
 mod margin;
@@ -23,12 +24,15 @@ use std::collections::BTreeMap;
 
 pub use crate::arm::Arm;
 pub use comparison::{
-    AfterOutcome, ArmCounts, Arms, ComparedRun, ComparisonVerdict, Confounder, ConfounderKind, Replication,
-    RequiredRuns, RunComparison, RunOutcomeKind,
+    AfterOutcome, ArmCounts, Arms, Basis, ComparedRun, ComparisonVerdict, Confounder, ConfounderKind,
+    DetectableChange, OutcomeSignificance, Replication, RequiredRuns, RunComparison, RunOutcomeKind,
 };
+pub use design::{Design, StopRule};
 pub use error::Error;
 pub use margin::Margin;
-pub use metric::{ArmStats, CensoredValue, Metric, MetricResult, MetricVerdict};
+pub use metric::{ArmStats, CensoredValue, EffectScale, Metric, MetricResult, MetricVerdict};
+
+pub use crate::journal::DesignKind;
 
 use crate::experiment::hash_experiment;
 use crate::journal::{Keyword, Record};
@@ -108,9 +112,20 @@ impl Comparer {
         Ok(RunComparison {
             schema: SCHEMA,
             verdict: judgement.verdict,
+            basis: None,
             reason: judgement.reason,
             after: judgement.after,
+            after_failure_limit: None,
             evidence: judgement.evidence,
+            design: Design {
+                kind: DesignKind::Fixed,
+                max_pairs: None,
+                pairs: None,
+                stated: false,
+                stop: None,
+            },
+            outcome_test: OutcomeSignificance { p: None, significant: false, limit: None },
+            detectable: None,
             required_runs: judgement.required_runs,
             confounders: confounders::find_confounders(&valid_before, &valid_after),
             title: first.title().to_owned(),
@@ -119,6 +134,7 @@ impl Comparer {
             runs,
             metrics: rows,
             level: SIGNIFICANCE_LEVEL,
+            row_level: None,
             seed,
             margin,
         })
@@ -141,11 +157,15 @@ fn classify_runs(arm: Arm, records: &[Record]) -> Vec<ComparedRun> {
         ComparedRun {
             arm,
             repeat,
+            pair: None,
             source: record.source.clone(),
             run_id: run_id(record).map(str::to_owned),
             start: record.content.start.clone(),
             outcome,
+            probe: None,
             reason,
+            surplus: false,
+            overlapped: false,
         }
     };
     (1..).zip(records).map(row).collect()

@@ -30,7 +30,15 @@ pub(super) fn count_runs<'a>(runs: impl Iterator<Item = &'a ComparedRun>) -> Arm
         }
     }
     let valid = held + failed;
-    ArmCounts { runs: valid + void, valid, held, failed, void, held_interval: wilson_interval(held, valid) }
+    ArmCounts {
+        runs: valid + void,
+        valid,
+        held,
+        failed,
+        void,
+        surplus: 0,
+        failed_interval: wilson_interval(failed, valid),
+    }
 }
 
 /// Returns the outcome of an arm.
@@ -74,11 +82,11 @@ pub(super) fn decide_verdict(arms: &Arms, rows: &[MetricResult]) -> VerdictDetai
                 (ComparisonVerdict::Inconclusive, format!("{}; {rows}", describe_outcomes(arms)))
             }
             (true, true) if enough => (
-                ComparisonVerdict::Unchanged,
+                ComparisonVerdict::NoDifference,
                 format!("{}; {}", describe_outcomes(arms), describe_no_difference(arms, rows)),
             ),
             (true, true) => {
-                let least = format!("a verdict of unchanged needs {MIN_RUNS_PER_ARM} valid runs per arm");
+                let least = format!("a comparison needs at least {MIN_RUNS_PER_ARM} valid runs per arm");
                 (ComparisonVerdict::Inconclusive, format!("{}; {least}", describe_outcomes(arms)))
             }
         },
@@ -119,8 +127,7 @@ fn describe_missing_runs(arms: &Arms) -> String {
 /// Lists the first few metrics: `success ratio of 'p' (+12 points)`.
 fn list_metrics(rows: &[&MetricResult]) -> String {
     let one = |row: &&MetricResult| {
-        let difference =
-            row.difference.map(|_| format!(" ({})", row.format_difference())).unwrap_or_default();
+        let difference = row.estimate.map(|_| format!(" ({})", row.format_difference())).unwrap_or_default();
         format!("{} of {}{difference}", row.metric.label(), quote(&row.probe))
     };
     let mut text = rows.iter().take(MAX_NAMED).map(one).collect::<Vec<_>>().join(", ");
@@ -158,7 +165,7 @@ fn describe_no_difference(arms: &Arms, rows: &[MetricResult]) -> String {
 fn required_runs(verdict: ComparisonVerdict, arms: &Arms, rows: &[MetricResult]) -> Option<RequiredRuns> {
     let enough = arms.before.valid.min(arms.after.valid) >= MIN_RUNS_PER_ARM;
     let for_rows = required_runs_for_metrics(arms, rows)
-        .filter(|_| matches!(verdict, ComparisonVerdict::Inconclusive | ComparisonVerdict::Unchanged));
+        .filter(|_| matches!(verdict, ComparisonVerdict::Inconclusive | ComparisonVerdict::NoDifference));
     let rows = for_rows.map(|least| {
         format!("at least {least} valid runs per arm are needed to detect a difference in a metric")
     });
@@ -174,8 +181,8 @@ fn required_runs(verdict: ComparisonVerdict, arms: &Arms, rows: &[MetricResult])
         ComparisonVerdict::Improved | ComparisonVerdict::Regressed => {
             format!("with {MIN_RUNS_PER_ARM} valid runs per arm, a single run cannot decide")
         }
-        ComparisonVerdict::Unchanged | ComparisonVerdict::Inconclusive => {
-            format!("a verdict of unchanged needs {MIN_RUNS_PER_ARM} valid runs per arm")
+        ComparisonVerdict::Equivalent | ComparisonVerdict::NoDifference | ComparisonVerdict::Inconclusive => {
+            format!("a comparison needs at least {MIN_RUNS_PER_ARM} valid runs per arm")
         }
     };
     let reason = rows.map_or_else(|| explanation.clone(), |rows| format!("{explanation}; {rows}"));

@@ -185,6 +185,7 @@ impl CaseCollector {
                 CaseOutcome::Skipped("too few runs to compare")
             }
             MetricVerdict::NotSignificant => CaseOutcome::Skipped("not significant"),
+            MetricVerdict::NotTested => CaseOutcome::Skipped("not tested"),
             MetricVerdict::NotCompared => CaseOutcome::Skipped("not compared"),
         };
         self.add("metrics", &name, result, None);
@@ -195,9 +196,10 @@ fn comparison_suite(comparison: &RunComparison) -> TestSuite {
     let mut cases = CaseCollector::new(&format!("{} (before and after)", comparison.title));
     let reason = || format!("{}: {}", comparison.headline(), comparison.reason);
     let result = match comparison.verdict {
-        ComparisonVerdict::Fixed | ComparisonVerdict::Improved | ComparisonVerdict::Unchanged => {
-            CaseOutcome::Passed
-        }
+        ComparisonVerdict::Fixed
+        | ComparisonVerdict::Improved
+        | ComparisonVerdict::Equivalent
+        | ComparisonVerdict::NoDifference => CaseOutcome::Passed,
         ComparisonVerdict::Broken | ComparisonVerdict::Regressed => CaseOutcome::Failure("Verdict", reason()),
         ComparisonVerdict::Inconclusive => CaseOutcome::Skipped("inconclusive"),
     };

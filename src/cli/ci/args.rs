@@ -193,7 +193,7 @@ impl CiArgs {
             timeout: self.timeout,
             effect_timeout: self.effect_timeout.unwrap_or(default.effect_timeout),
             sampling: self.sample.as_ref().and_then(SampleMode::options).unwrap_or_default(),
-            fail_on: fail_on.iter().map(|verdict| verdict.verdict()).collect(),
+            fail_on: FailOn::all(fail_on),
             margin: self.margin.unwrap_or(default.margin),
             ..default
         })

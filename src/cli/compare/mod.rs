@@ -66,7 +66,7 @@ impl CompareArgs {
             before: journals(&self.first, &self.before),
             after: journals(&self.last, &self.after),
             margin: self.rules.margin,
-            fail_on: self.fail_on.iter().map(|verdict| verdict.verdict()).collect(),
+            fail_on: FailOn::all(&self.fail_on),
         }
     }
 }
@@ -82,30 +82,42 @@ pub(super) struct RuleArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum FailOn {
-    /// Failed before, passes after.
+    /// Fails less often, and no run failed after.
     Fixed,
-    /// Passed before, fails after.
+    /// Fails more often, and no run failed before.
     Broken,
-    /// Same outcome, a metric is better.
+    /// Fails less often but still fails, or a metric is better.
     Improved,
-    /// Same outcome, a metric is worse.
+    /// Fails more often and failed before, or a metric is worse.
     Regressed,
-    /// Same outcome, no metric better or worse.
+    /// Shown to be the same, within the margins.
+    Equivalent,
+    /// No difference seen.
+    NoDifference,
+    /// Equivalent or no-difference.
     Unchanged,
     /// No clear result.
     Inconclusive,
 }
 
 impl FailOn {
-    pub(super) fn verdict(self) -> ComparisonVerdict {
+    /// Returns the verdicts that the word stands for.
+    fn verdicts(self) -> &'static [ComparisonVerdict] {
         match self {
-            Self::Fixed => ComparisonVerdict::Fixed,
-            Self::Broken => ComparisonVerdict::Broken,
-            Self::Improved => ComparisonVerdict::Improved,
-            Self::Regressed => ComparisonVerdict::Regressed,
-            Self::Unchanged => ComparisonVerdict::Unchanged,
-            Self::Inconclusive => ComparisonVerdict::Inconclusive,
+            Self::Fixed => &[ComparisonVerdict::Fixed],
+            Self::Broken => &[ComparisonVerdict::Broken],
+            Self::Improved => &[ComparisonVerdict::Improved],
+            Self::Regressed => &[ComparisonVerdict::Regressed],
+            Self::Equivalent => &[ComparisonVerdict::Equivalent],
+            Self::NoDifference => &[ComparisonVerdict::NoDifference],
+            Self::Unchanged => &[ComparisonVerdict::Equivalent, ComparisonVerdict::NoDifference],
+            Self::Inconclusive => &[ComparisonVerdict::Inconclusive],
         }
+    }
+
+    /// Returns the verdicts that several words stand for.
+    pub(super) fn all(words: &[Self]) -> Vec<ComparisonVerdict> {
+        words.iter().flat_map(|word| word.verdicts()).copied().collect()
     }
 }
 
