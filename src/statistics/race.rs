@@ -2,7 +2,7 @@
 //!
 //! After every pair the failed runs of both arms are compared with limits. A limit depends on the two counts only: one
 //! arm leads by so many failed runs (or by so many held runs) over the other arm. The chance that any limit is reached
-//! without a difference is 4.74 % for 20 pairs, at any constant failure rate, and 4.89 % at any drift that both runs of
+//! without a difference is 4.74 % for 20 pairs, at any constant failure rate, and 4.91 % at any drift that both runs of
 //! a pair share. It is smaller for fewer pairs.
 
 use std::fmt;
