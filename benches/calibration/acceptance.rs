@@ -91,7 +91,8 @@ impl Acceptance {
         for (name, checks) in &self.groups {
             let _ = writeln!(out, "\n**{name}**\n\n| number | wanted | printed | |\n|---|---|---|---|");
             for Check { name, wanted, found, is_ok } in checks {
-                let _ = writeln!(out, "| {name} | {wanted} | {found} | {} |", if *is_ok { "ok" } else { "FAIL" });
+                let _ =
+                    writeln!(out, "| {name} | {wanted} | {found} | {} |", if *is_ok { "ok" } else { "FAIL" });
             }
         }
         out

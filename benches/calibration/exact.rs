@@ -1,20 +1,29 @@
 //! The exact numbers: no simulation, the same in every run.
 
 use kubectl_chaos::statistics::{
-    GroupSplits, MAX_PAIRS, OutcomeCounts, Race, RankedRow, adjusted_p, boschloo, clopper_pearson, detectable_rate,
-    required_runs,
+    GroupSplits, MAX_PAIRS, OutcomeCounts, Race, RankedRow, adjusted_p, boschloo, clopper_pearson,
+    detectable_rate, required_runs,
 };
 
 use super::acceptance::{Acceptance, Form};
 use super::outcomes::{
-    Boschloo, OutcomeRule, Stops, automatic_at, maximum_auto_error, maximum_auto_family_error, maximum_drift_error,
-    maximum_error, maximum_family_error, maximum_misses, maximum_peeking_error, power,
+    Boschloo, OutcomeRule, Stops, automatic_at, maximum_auto_error, maximum_auto_family_error,
+    maximum_drift_error, maximum_error, maximum_family_error, maximum_misses, maximum_peeking_error, power,
 };
 use super::yesterday::holm_adjust;
 
 /// The failure rates before and after in the tables of power.
 pub const RATES: [(f64, f64); 10] = [
-    (0.0, 0.0), (0.1, 0.1), (0.5, 0.5), (1.0, 0.0), (0.9, 0.1), (0.5, 0.0), (0.5, 0.1), (0.3, 0.0), (0.2, 0.02), (1.0, 0.3),
+    (0.0, 0.0),
+    (0.1, 0.1),
+    (0.5, 0.5),
+    (1.0, 0.0),
+    (0.9, 0.1),
+    (0.5, 0.0),
+    (0.5, 0.1),
+    (0.3, 0.0),
+    (0.2, 0.02),
+    (1.0, 0.3),
 ];
 
 /// The maximum error and the power at [`RATES`], in percent, by the number of runs per arm.
@@ -46,12 +55,30 @@ pub fn check(acceptance: &mut Acceptance) {
 fn p_values(acceptance: &mut Acceptance) {
     // failed of runs before, failed of runs after, p
     const CASES: [(u32, u32, u32, u32, f64); 25] = [
-        (1, 1, 0, 1, 0.5), (2, 2, 0, 2, 0.125), (3, 3, 0, 2, 0.069_12), (3, 3, 0, 3, 0.031_25),
-        (2, 3, 0, 3, 0.218_75), (3, 3, 1, 3, 0.218_75), (4, 4, 0, 4, 0.007_81), (3, 4, 0, 4, 0.070_31),
-        (4, 5, 0, 5, 0.021_48), (5, 5, 1, 5, 0.021_48), (3, 5, 0, 5, 0.061_85), (4, 5, 1, 5, 0.109_38),
-        (4, 10, 0, 10, 0.042_19), (9, 10, 1, 10, 0.000_40), (5, 10, 1, 10, 0.062_31), (6, 10, 1, 10, 0.022_78),
-        (7, 10, 2, 10, 0.041_39), (5, 20, 0, 20, 0.022_53), (4, 20, 0, 20, 0.060_99), (18, 20, 2, 20, 0.0),
-        (10, 20, 4, 20, 0.053_26), (3, 3, 0, 10, 0.001_78), (3, 3, 2, 10, 0.022_45), (5, 5, 2, 8, 0.010_27),
+        (1, 1, 0, 1, 0.5),
+        (2, 2, 0, 2, 0.125),
+        (3, 3, 0, 2, 0.069_12),
+        (3, 3, 0, 3, 0.031_25),
+        (2, 3, 0, 3, 0.218_75),
+        (3, 3, 1, 3, 0.218_75),
+        (4, 4, 0, 4, 0.007_81),
+        (3, 4, 0, 4, 0.070_31),
+        (4, 5, 0, 5, 0.021_48),
+        (5, 5, 1, 5, 0.021_48),
+        (3, 5, 0, 5, 0.061_85),
+        (4, 5, 1, 5, 0.109_38),
+        (4, 10, 0, 10, 0.042_19),
+        (9, 10, 1, 10, 0.000_40),
+        (5, 10, 1, 10, 0.062_31),
+        (6, 10, 1, 10, 0.022_78),
+        (7, 10, 2, 10, 0.041_39),
+        (5, 20, 0, 20, 0.022_53),
+        (4, 20, 0, 20, 0.060_99),
+        (18, 20, 2, 20, 0.0),
+        (10, 20, 4, 20, 0.053_26),
+        (3, 3, 0, 10, 0.001_78),
+        (3, 3, 2, 10, 0.022_45),
+        (5, 5, 2, 8, 0.010_27),
         (6, 30, 1, 30, 0.056_08),
     ];
     acceptance.group("p of Boschloo's test");
@@ -65,7 +92,8 @@ fn p_values(acceptance: &mut Acceptance) {
 
 fn errors(acceptance: &mut Acceptance) {
     const WANTED: [f64; 18] = [
-        3.12, 0.78, 2.15, 3.86, 2.37, 2.79, 3.28, 4.22, 3.97, 4.49, 3.98, 4.16, 4.33, 4.14, 4.31, 3.78, 4.47, 4.24,
+        3.12, 0.78, 2.15, 3.86, 2.37, 2.79, 3.28, 4.22, 3.97, 4.49, 3.98, 4.16, 4.33, 4.14, 4.31, 3.78, 4.47,
+        4.24,
     ];
     acceptance.group("Maximum error of outcomes over all failure rates, for a fixed number of runs");
     let mut rule = Boschloo::default();
@@ -109,9 +137,8 @@ fn least_counts(acceptance: &mut Acceptance) {
     acceptance.group("Least significant counts of failed runs");
     let mut rule = Boschloo::default();
     for (runs, wanted) in WANTED {
-        let mut least = |fewer: u32| {
-            (fewer + 1..=runs).find(|more| rule.is_significant((runs, runs), (*more, fewer)))
-        };
+        let mut least =
+            |fewer: u32| (fewer + 1..=runs).find(|more| rule.is_significant((runs, runs), (*more, fewer)));
         let found: Vec<String> =
             (0..runs).filter_map(|fewer| Some(format!("{}:{fewer}", least(fewer)?))).collect();
         acceptance.equal(format!("{runs} runs per arm"), wanted, found.join(" "));
@@ -122,9 +149,19 @@ fn least_counts(acceptance: &mut Acceptance) {
 pub fn rule_power(acceptance: &mut Acceptance, name: &str, rule: &mut dyn OutcomeRule) {
     acceptance.group(name);
     for (runs, error, powers) in POWER {
-        acceptance.near(format!("{runs} runs, maximum error"), error / 100.0, maximum_error(rule, runs), Form::Percent(2));
+        acceptance.near(
+            format!("{runs} runs, maximum error"),
+            error / 100.0,
+            maximum_error(rule, runs),
+            Form::Percent(2),
+        );
         for (rates, wanted) in RATES.into_iter().zip(powers) {
-            acceptance.near(format!("{runs} runs, {}", arrow(rates)), wanted / 100.0, power(rule, runs, rates), Form::Percent(1));
+            acceptance.near(
+                format!("{runs} runs, {}", arrow(rates)),
+                wanted / 100.0,
+                power(rule, runs, rates),
+                Form::Percent(1),
+            );
         }
     }
 }
@@ -140,7 +177,12 @@ fn auto_errors(acceptance: &mut Acceptance) {
     let (error, rate) = maximum_auto_error(&race, Stops::Significant);
     acceptance.near("stops without a result not counted on", 0.047_416, error, Form::Percent(4));
     acceptance.near("at the failure rate", 0.5, rate, Form::Number(2));
-    acceptance.near("stops without a result counted on", 0.0458, maximum_auto_error(&race, Stops::All).0, Form::Percent(2));
+    acceptance.near(
+        "stops without a result counted on",
+        0.0458,
+        maximum_auto_error(&race, Stops::All).0,
+        Form::Percent(2),
+    );
     for (pairs, wanted) in [(3, 3.12), (5, 3.12), (8, 3.90), (10, 4.05), (15, 4.22)] {
         let found = maximum_auto_error(&Race::new(pairs), Stops::Significant).0;
         acceptance.near(format!("at most {pairs} pairs"), wanted / 100.0, found, Form::Percent(2));
@@ -153,9 +195,20 @@ fn auto_errors(acceptance: &mut Acceptance) {
 
 fn auto_chances(acceptance: &mut Acceptance) {
     const CASES: [(u32, u32, u32, f64); 14] = [
-        (3, 2, 0, 0.7843), (5, 0, 0, 0.0826), (5, 1, 1, 0.0557), (5, 1, 0, 0.2997), (5, 2, 0, 0.6415),
-        (5, 3, 1, 0.4161), (6, 2, 2, 0.0374), (7, 2, 1, 0.0586), (8, 3, 1, 0.1483), (10, 3, 0, 0.6583),
-        (10, 4, 1, 0.2062), (10, 5, 3, 0.0472), (15, 4, 0, 0.7149), (19, 4, 0, 0.2194),
+        (3, 2, 0, 0.7843),
+        (5, 0, 0, 0.0826),
+        (5, 1, 1, 0.0557),
+        (5, 1, 0, 0.2997),
+        (5, 2, 0, 0.6415),
+        (5, 3, 1, 0.4161),
+        (6, 2, 2, 0.0374),
+        (7, 2, 1, 0.0586),
+        (8, 3, 1, 0.1483),
+        (10, 3, 0, 0.6583),
+        (10, 4, 1, 0.2062),
+        (10, 5, 3, 0.0472),
+        (15, 4, 0, 0.7149),
+        (19, 4, 0, 0.2194),
     ];
     acceptance.group("Predicted chance of a result of an automatic trial of at most 20 pairs");
     let race = Race::new(MAX_PAIRS);
@@ -163,11 +216,17 @@ fn auto_chances(acceptance: &mut Acceptance) {
         let name = format!("after {pairs} pairs, {before} and {after} failed");
         acceptance.near(name, wanted, race.value(pairs, before, after), Form::Number(4));
     }
-    let open = (5..20_u32).flat_map(|pairs| (0..=pairs).flat_map(move |b| (0..=pairs).map(move |a| (pairs, b, a))));
+    let open =
+        (5..20_u32).flat_map(|pairs| (0..=pairs).flat_map(move |b| (0..=pairs).map(move |a| (pairs, b, a))));
     let nearest = open
         .filter(|(pairs, b, a)| !race.stop(*pairs, *b, *a).is_some_and(|reason| reason.is_significant()))
         .map(|(pairs, b, a)| race.value(pairs, b, a))
-        .fold(1.0, |nearest: f64, chance| if (chance - 0.1).abs() < (nearest - 0.1).abs() { chance } else { nearest });
+        .fold(
+            1.0,
+            |nearest: f64, chance| {
+                if (chance - 0.1).abs() < (nearest - 0.1).abs() { chance } else { nearest }
+            },
+        );
     acceptance.near("the nearest to the limit of 0.1", 0.0987, nearest, Form::Number(4));
 }
 
@@ -192,7 +251,9 @@ fn auto_power(acceptance: &mut Acceptance) {
     for (rates, wanted, pairs) in CASES {
         let found = automatic_at(&race, Stops::All, rates);
         let shares = [found.fixed, found.improved, found.broken, found.regressed];
-        for ((word, wanted), found) in ["fixed", "improved", "broken", "regressed"].iter().zip(wanted).zip(shares) {
+        for ((word, wanted), found) in
+            ["fixed", "improved", "broken", "regressed"].iter().zip(wanted).zip(shares)
+        {
             acceptance.near(format!("{}, {word}", arrow(rates)), wanted / 100.0, found, Form::Percent(2));
         }
         acceptance.near(format!("{}, pairs", arrow(rates)), pairs, found.pairs, Form::Number(2));
@@ -224,7 +285,12 @@ fn peeking(acceptance: &mut Acceptance) {
     let few = maximum_peeking_error(&mut rule, &[3, 5, 10, 20]);
     acceptance.near("after 3, 5, 10 and 20 pairs", 0.0984, few, Form::Percent(2));
     let every: Vec<u32> = (3..=20).collect();
-    acceptance.near("after every pair from 3 to 20", 0.147, maximum_peeking_error(&mut rule, &every), Form::Percent(1));
+    acceptance.near(
+        "after every pair from 3 to 20",
+        0.147,
+        maximum_peeking_error(&mut rule, &every),
+        Form::Percent(1),
+    );
 }
 
 fn intervals(acceptance: &mut Acceptance) {
@@ -239,15 +305,32 @@ fn intervals(acceptance: &mut Acceptance) {
         acceptance.near(format!("0 of {valid}, one-sided 95 %"), wanted, found, Form::Number(4));
     }
     let misses = maximum_misses(&Race::new(MAX_PAIRS));
-    acceptance.near("after an automatic trial, the 95 % interval misses", 0.028, misses.two_sided, Form::Percent(1));
-    acceptance.near("after an automatic trial, the one-sided limit misses", 0.057, misses.upper, Form::Percent(1));
+    acceptance.near(
+        "after an automatic trial, the 95 % interval misses",
+        0.028,
+        misses.two_sided,
+        Form::Percent(1),
+    );
+    acceptance.near(
+        "after an automatic trial, the one-sided limit misses",
+        0.057,
+        misses.upper,
+        Form::Percent(1),
+    );
 }
 
 fn numbers_of_runs(acceptance: &mut Acceptance) {
     acceptance.group("Runs per arm that would show the difference that was seen");
     for (before, after, valid, wanted) in [
-        (2, 0, 3, Some(15)), (3, 1, 3, Some(15)), (1, 0, 3, Some(49)), (3, 0, 5, Some(14)), (3, 1, 5, Some(36)),
-        (2, 1, 5, None), (3, 1, 10, None), (4, 2, 10, None), (3, 0, 10, Some(31)),
+        (2, 0, 3, Some(15)),
+        (3, 1, 3, Some(15)),
+        (1, 0, 3, Some(49)),
+        (3, 0, 5, Some(14)),
+        (3, 1, 5, Some(36)),
+        (2, 1, 5, None),
+        (3, 1, 10, None),
+        (4, 2, 10, None),
+        (3, 0, 10, Some(31)),
     ] {
         let counts = |failed| OutcomeCounts { valid, failed };
         let text = |runs: Option<u32>| runs.map_or("none".to_owned(), |runs| runs.to_string());
@@ -256,11 +339,20 @@ fn numbers_of_runs(acceptance: &mut Acceptance) {
     }
     acceptance.group("The least failure rate that is seen in 8 of 10 trials");
     for (runs, never, tenth, limit) in [
-        (3, 93, None, 63), (4, 95, None, 53), (5, 83, Some(93), 45), (6, 73, Some(84), 39), (7, 65, Some(86), 35),
-        (8, 58, Some(79), 31), (10, 48, Some(68), 26), (12, 41, Some(62), 22), (15, 34, Some(57), 18),
-        (20, 31, Some(49), 14), (30, 21, Some(42), 10),
+        (3, 93, None, 63),
+        (4, 95, None, 53),
+        (5, 83, Some(93), 45),
+        (6, 73, Some(84), 39),
+        (7, 65, Some(86), 35),
+        (8, 58, Some(79), 31),
+        (10, 48, Some(68), 26),
+        (12, 41, Some(62), 22),
+        (15, 34, Some(57), 18),
+        (20, 31, Some(49), 14),
+        (30, 21, Some(42), 10),
     ] {
-        let text = |rate: Option<f64>| rate.map_or("none".to_owned(), |rate| format!("{:.0} %", rate * 100.0));
+        let text =
+            |rate: Option<f64>| rate.map_or("none".to_owned(), |rate| format!("{:.0} %", rate * 100.0));
         let wanted = |percent: Option<u32>| text(percent.map(|percent| f64::from(percent) / 100.0));
         for (base, percent) in [(0.0, Some(never)), (0.1, tenth)] {
             let name = format!("{runs} runs per arm, from {:.0} %", base * 100.0);
@@ -280,14 +372,34 @@ fn rows(acceptance: &mut Acceptance) {
     const MIXED_5: [f64; 10] = [1.0, 3.0, 5.0, 7.0, 9.0, 2.0, 4.0, 6.0, 8.0, 10.0];
     type Wanted<'a> = &'a [f64];
     let cases: [(&str, &[&[f64]], Wanted, Wanted, Wanted); 4] = [
-        ("4 + 4 runs, two rows apart and one of equal values", &[&APART, &APART, &EQUAL],
-         &[0.028_57, 0.028_57, 1.0], &[0.085_71, 0.085_71, 1.0], &[0.028_57, 0.028_57, 1.0]),
-        ("4 + 4 runs, one row apart and two of equal values", &[&APART, &EQUAL, &EQUAL],
-         &[0.028_57, 1.0, 1.0], &[0.085_71, 1.0, 1.0], &[0.028_57, 1.0, 1.0]),
-        ("4 + 4 runs, one row apart and one mixed", &[&APART, &MIXED],
-         &[0.028_57, 0.342_86], &[0.057_14, 0.342_86], &[0.057_14, 0.342_86]),
-        ("5 + 5 runs, one row apart, one nearly, one mixed", &[&APART_5, &NEARLY_5, &MIXED_5],
-         &[0.007_94, 0.015_87, 0.690_48], &[0.023_81, 0.031_75, 0.690_48], &[0.023_81, 0.031_75, 0.690_48]),
+        (
+            "4 + 4 runs, two rows apart and one of equal values",
+            &[&APART, &APART, &EQUAL],
+            &[0.028_57, 0.028_57, 1.0],
+            &[0.085_71, 0.085_71, 1.0],
+            &[0.028_57, 0.028_57, 1.0],
+        ),
+        (
+            "4 + 4 runs, one row apart and two of equal values",
+            &[&APART, &EQUAL, &EQUAL],
+            &[0.028_57, 1.0, 1.0],
+            &[0.085_71, 1.0, 1.0],
+            &[0.028_57, 1.0, 1.0],
+        ),
+        (
+            "4 + 4 runs, one row apart and one mixed",
+            &[&APART, &MIXED],
+            &[0.028_57, 0.342_86],
+            &[0.057_14, 0.342_86],
+            &[0.057_14, 0.342_86],
+        ),
+        (
+            "5 + 5 runs, one row apart, one nearly, one mixed",
+            &[&APART_5, &NEARLY_5, &MIXED_5],
+            &[0.007_94, 0.015_87, 0.690_48],
+            &[0.023_81, 0.031_75, 0.690_48],
+            &[0.023_81, 0.031_75, 0.690_48],
+        ),
     ];
     acceptance.group("p of several rows: one row, Holm, Westfall-Young");
     for (name, rows, p, holm, adjusted) in cases {

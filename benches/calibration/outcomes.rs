@@ -76,7 +76,9 @@ pub fn supremum(mut of: impl FnMut(f64) -> f64) -> (f64, f64) {
         let angle = std::f64::consts::FRAC_PI_2 * f64::from(step) / f64::from(RATES);
         angle.sin().powi(2)
     });
-    rates.map(|rate| (of(rate), rate)).fold((0.0, 0.0), |best, found| if found.0 > best.0 { found } else { best })
+    rates
+        .map(|rate| (of(rate), rate))
+        .fold((0.0, 0.0), |best, found| if found.0 > best.0 { found } else { best })
 }
 
 /// Returns the maximum error of a rule for outcomes.
@@ -163,7 +165,8 @@ fn walk(
     for (pairs, (rate_before, rate_after)) in (1..=race.max_pairs()).zip(rates) {
         let mut next = vec![vec![0.0; pairs as usize + 1]; pairs as usize + 1];
         for (before, row) in open.iter().enumerate() {
-            for (after, probability) in row.iter().enumerate().filter(|(_, probability)| **probability > 0.0) {
+            for (after, probability) in row.iter().enumerate().filter(|(_, probability)| **probability > 0.0)
+            {
                 for (more_before, p) in [(0, 1.0 - rate_before), (1, *rate_before)] {
                     for (more_after, q) in [(0, 1.0 - rate_after), (1, *rate_after)] {
                         next[before + more_before][after + more_after] += probability * p * q;
@@ -242,7 +245,8 @@ pub fn maximum_drift_error(race: &Race, starts: &[f64]) -> DriftError {
         while improve(&mut rates, &mut best, &|_| grid.clone()) {}
         greatest.coarse = greatest.coarse.max(best);
         for step in [0.02, 0.01, 0.005, 0.002_5, 0.001] {
-            let near = |rate: f64| [-2.0, -1.0, 1.0, 2.0].map(|by| (rate + by * step).clamp(0.0, 1.0)).to_vec();
+            let near =
+                |rate: f64| [-2.0, -1.0, 1.0, 2.0].map(|by| (rate + by * step).clamp(0.0, 1.0)).to_vec();
             while improve(&mut rates, &mut best, &near) {}
         }
         greatest.fine = greatest.fine.max(best);
@@ -255,7 +259,8 @@ pub fn maximum_peeking_error(rule: &mut dyn OutcomeRule, looks: &[u32]) -> f64 {
     let last = looks.iter().max().copied().unwrap_or(0);
     let mut significant = HashMap::new();
     for pairs in looks {
-        for (before, after) in (0..=*pairs).flat_map(|before| (0..=*pairs).map(move |after| (before, after))) {
+        for (before, after) in (0..=*pairs).flat_map(|before| (0..=*pairs).map(move |after| (before, after)))
+        {
             let found = rule.is_significant((*pairs, *pairs), (before, after));
             significant.insert((*pairs, before as usize, after as usize), found);
         }
