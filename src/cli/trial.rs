@@ -116,8 +116,8 @@ impl TrialArgs {
             timeout: self.timeout,
             effect_timeout: self.effect_timeout,
             sampling: self.sampling.options_of_trial(),
-            fail_on: self.fail_on.iter().map(|verdict| verdict.verdict()).collect(),
-            margin: self.rules.margin,
+            fail_on: FailOn::all(&self.fail_on),
+            rules: self.rules.rules(),
         }
     }
 }

@@ -2,25 +2,37 @@
 
 use serde::Serialize;
 
-use super::{Margin, MetricResult};
+use super::{Design, Margin, MetricResult, PrimaryMetric};
 use crate::arm::Arm;
 
-/// The verdict of a comparison.
+/// The verdict of a comparison: what it claims. `docs/statistics.md` has the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ComparisonVerdict {
-    /// Every valid run failed before, and every one held after.
+    /// It fails less often after the change, and no run after it failed.
     Fixed,
-    /// Every valid run held before, and every one failed after.
+    /// It fails more often after the change, and no run before it failed.
     Broken,
-    /// All runs had the same outcome, and a metric is better by more than the margin.
+    /// It fails less often but still fails; or a metric is better, and none is worse.
     Improved,
-    /// All runs had the same outcome, and a metric is worse by more than the margin.
+    /// It fails more often and failed before; or a metric is worse, and none is better.
     Regressed,
-    /// All runs had the same outcome, there are enough of them, and no metric is better or worse.
-    Unchanged,
-    /// Anything else.
+    /// The failure rates are near each other, and every compared metric lies within its margin.
+    Equivalent,
+    /// No difference was seen. This shows nothing.
+    NoDifference,
+    /// A difference that may be chance, a better and a worse metric, or too few runs.
     Inconclusive,
+}
+
+/// What a verdict other than no difference is based on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Basis {
+    /// The number of runs that failed.
+    Outcome,
+    /// The metrics.
+    Rows,
 }
 
 /// The outcome of the experiment after the change.
@@ -51,9 +63,9 @@ pub enum Replication {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunOutcomeKind {
-    /// The hypothesis was met before and after the fault.
+    /// The hypothesis was met before and after the fault, and the tolerances of the method were met.
     Held,
-    /// It was met before the fault, and not met during or after it.
+    /// The hypothesis was met before the fault; it, or a tolerance of the method, was not met later.
     Failed,
     /// The run shows nothing; it is listed and not counted.
     Void,
@@ -65,6 +77,8 @@ pub struct ComparedRun {
     pub arm: Arm,
     /// The number of the run within its arm, from 1.
     pub repeat: u32,
+    /// The pair of the run within its trial, from 1; none outside a trial and in older journals.
+    pub pair: Option<u32>,
     /// The path of the journal. Untrusted.
     pub source: String,
     /// Identifies the run; none in a journal of the Chaos Toolkit. Untrusted.
@@ -72,20 +86,30 @@ pub struct ComparedRun {
     /// The start according to the journal, ISO 8601. Untrusted.
     pub start: Option<String>,
     pub outcome: RunOutcomeKind,
+    /// The name of the probe that decided a failed run, or left a run without a baseline. Untrusted.
+    pub probe: Option<String>,
     /// The reason for the outcome: a phrase that may name activities. Untrusted.
     pub reason: String,
+    /// Whether the run is valid and does not count: an automatic trial had ended, or its pair is incomplete.
+    pub surplus: bool,
+    /// Whether another run ran at the same time.
+    pub overlapped: bool,
 }
 
 /// The number of runs of an arm, by outcome.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ArmCounts {
+    /// All runs: valid, void and surplus.
     pub runs: u32,
+    /// The runs that count.
     pub valid: u32,
     pub held: u32,
     pub failed: u32,
     pub void: u32,
-    /// The 95 % confidence interval of the share of runs that hold (Wilson); none without valid runs.
-    pub held_interval: Option<(f64, f64)>,
+    /// Valid runs that do not count, see [`ComparedRun::surplus`].
+    pub surplus: u32,
+    /// The 95 % confidence interval of the failure rate (Clopper-Pearson); none without valid runs.
+    pub failed_interval: Option<(f64, f64)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -110,6 +134,12 @@ pub enum ConfounderKind {
     Route,
     /// The values of `--var` and `--var-file`.
     Variables,
+    /// The arms ran at different times.
+    Time,
+    /// Runs ran at the same time as other runs.
+    Overlap,
+    /// It is unknown whether the number of runs depended on their outcomes.
+    Design,
 }
 
 /// A difference between the arms besides the change; reports show it above the verdict.
@@ -129,17 +159,46 @@ pub struct RequiredRuns {
     pub reason: String,
 }
 
+/// The test of the failure rates.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OutcomeSignificance {
+    /// The two-sided p value of Boschloo's test; none in an automatic trial, whose limits take its place.
+    pub p: Option<f64>,
+    /// Whether one arm fails more often.
+    pub significant: bool,
+    /// The limit that an automatic trial reached: `5 to none after 7 pairs`.
+    pub limit: Option<String>,
+}
+
+/// A change of the failure rate that as many runs show in 8 of 10 comparisons.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct DetectableChange {
+    /// The failure rate before, from 0 to 1.
+    pub from: f64,
+    /// The nearest failure rate after that is shown, from 0 to 1.
+    pub to: f64,
+}
+
 /// The result of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunComparison {
     pub schema: &'static str,
     pub verdict: ComparisonVerdict,
+    /// What the verdict is based on; none if it is equivalent, no difference or inconclusive.
+    pub basis: Option<Basis>,
     /// The reason for the verdict: one sentence with counts, which may name probes. Untrusted.
     pub reason: String,
     /// The outcome of the experiment after the change.
     pub after: AfterOutcome,
+    /// The upper limit of the failure rate after the change (one-sided, 95 %); none without valid runs.
+    pub after_failure_limit: Option<f64>,
     /// Whether enough runs support the verdict.
     pub evidence: Replication,
+    /// How the number of runs was decided.
+    pub design: Design,
+    pub outcome_test: OutcomeSignificance,
+    /// What these runs could have shown, if no difference was seen.
+    pub detectable: Option<DetectableChange>,
     /// The number of runs that a clearer verdict needs; none if more runs would not help.
     pub required_runs: Option<RequiredRuns>,
     pub confounders: Vec<Confounder>,
@@ -150,27 +209,26 @@ pub struct RunComparison {
     pub arms: Arms,
     /// The runs before, then those after, in the given order.
     pub runs: Vec<ComparedRun>,
-    /// The metrics, by probe; the probes are in the order of the first run that sampled them.
+    /// The metrics in the order of their priority: the primary one, then each metric over the probes.
     pub metrics: Vec<MetricResult>,
-    /// The significance level of every test.
+    /// The maximum share of false alarms of the whole comparison.
     pub level: f64,
+    /// The part of the level that the metrics have; none if they decide nothing.
+    pub row_level: Option<f64>,
     /// The seed of the random permutations.
     pub seed: u64,
     /// The differences that are too small to matter.
     pub margin: Margin,
+    /// The metric that is tested first; none if the order of metrics and probes decides.
+    pub primary: Option<PrimaryMetric>,
 }
 
 impl RunComparison {
     /// Returns whether there are too few valid runs for a verdict.
-    ///
-    /// Mixed outcomes within an arm are a result: more runs do not change them.
     pub fn has_too_few_runs(&self) -> bool {
         let Arms { before, after } = &self.arms;
-        let fewest = before.valid.min(after.valid);
-        let is_mixed = [before, after].iter().any(|arm| arm.held > 0 && arm.failed > 0);
         self.verdict == ComparisonVerdict::Inconclusive
-            && fewest < super::MIN_RUNS_PER_ARM
-            && (fewest == 0 || !is_mixed)
+            && before.valid.min(after.valid) < super::MIN_RUNS_PER_ARM
     }
 
     /// Returns the runs of an arm.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 
-use super::RunVerdict;
+use super::{DesignKind, RunVerdict};
 use crate::event::{RunPhase, RunStatus};
 use crate::experiment::HypothesisStrategy;
 use crate::mutation::EffectState;
@@ -157,6 +157,17 @@ impl Vocabulary for HypothesisStrategy {
     }
 }
 
+impl Vocabulary for DesignKind {
+    const ALL: &'static [Self] = &[Self::Fixed, Self::Auto];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Auto => "auto",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,5 +187,6 @@ mod tests {
         keywords_round_trip::<EffectState>();
         keywords_round_trip::<RunVerdict>();
         keywords_round_trip::<HypothesisStrategy>();
+        keywords_round_trip::<DesignKind>();
     }
 }

@@ -30,8 +30,9 @@ pub use event_lines::EventSerializer;
 pub use keyword::{EntryStatus, Keyword};
 pub use live_layout::{FilePatch, LiveLayout};
 pub use model::{
-    ActionRecord, ActivityRoute, ClusterInfo, EffectRecord, Environment, HypothesisCheck, Interruption,
-    Journal, JournalEntry, JournalExtension, SteadyStates, TargetRecord, ToleranceRecord, UnwrittenFacts,
+    ActionRecord, ActivityRoute, ClusterInfo, DesignKind, EffectRecord, Environment, HypothesisCheck,
+    Interruption, Journal, JournalEntry, JournalExtension, SteadyStates, TargetRecord, ToleranceRecord,
+    TrialDesign, UnwrittenFacts,
 };
 pub use read::{JournalError, Record};
 pub use region::{JournalRegion, RegionChange};

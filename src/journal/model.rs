@@ -243,10 +243,41 @@ pub struct Environment {
     pub arm: Option<String>,
     /// The number of the run within its arm, from 1.
     pub repeat: Option<u32>,
+    /// Identifies the trial, so that runs of several trials are not taken for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trial: Option<String>,
+    /// The pair of the run, from 1. A run that repeats a void one has the same pair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pair: Option<u32>,
+    /// How the trial decides its number of runs. Absent in older journals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub design: Option<TrialDesign>,
+    /// The ids of the runs that ran at the same time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overlaps: Vec<String>,
     /// The number of nodes; absent without permission to list them.
     pub nodes: Option<u32>,
     /// The desired replicas of each workload, by kind and name.
     pub replicas: BTreeMap<String, i64>,
+}
+
+/// How a trial decides its number of runs, recorded before the first run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrialDesign {
+    pub kind: Keyword<DesignKind>,
+    /// The pairs of runs: all of a fixed trial, the maximum of an automatic one.
+    pub max_pairs: Option<u32>,
+}
+
+/// Whether the number of runs depends on their outcomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DesignKind {
+    /// The number is decided before the first run.
+    Fixed,
+    /// The trial ends with the pair after which the answer is known.
+    Auto,
 }
 
 /// The targets and the effect of an action.

@@ -192,8 +192,22 @@ fn extension() -> impl Strategy<Value = JournalExtension> {
         access,
     });
     let replicas = btree_map(text(), any::<i64>(), 0..3);
-    let environment = (option::of(text()), option::of(any::<u32>()), option::of(any::<u32>()), replicas)
-        .prop_map(|(arm, repeat, nodes, replicas)| Environment { arm, repeat, nodes, replicas });
+    let design =
+        (keyword(), option::of(any::<u32>())).prop_map(|(kind, max_pairs)| TrialDesign { kind, max_pairs });
+    let place = (option::of(text()), option::of(any::<u32>()), option::of(text()), option::of(any::<u32>()));
+    let cluster_state = (option::of(any::<u32>()), replicas);
+    let environment = (place, option::of(design), vec(text(), 0..3), cluster_state).prop_map(
+        |((arm, repeat, trial, pair), design, overlaps, (nodes, replicas))| Environment {
+            arm,
+            repeat,
+            trial,
+            pair,
+            design,
+            overlaps,
+            nodes,
+            replicas,
+        },
+    );
     let annotations =
         btree_map(text(), value(), 0..3).prop_map(|entries| entries.into_iter().collect::<Map>());
     let texts = (text(), text(), text(), option::of(text()), option::of(any::<u8>()));

@@ -181,10 +181,8 @@ impl CaseCollector {
             MetricVerdict::Better | MetricVerdict::Equivalent | MetricVerdict::WithinMargin => {
                 CaseOutcome::Passed
             }
-            MetricVerdict::NotSignificant if row.has_too_few_runs() => {
-                CaseOutcome::Skipped("too few runs to compare")
-            }
             MetricVerdict::NotSignificant => CaseOutcome::Skipped("not significant"),
+            MetricVerdict::NotTested => CaseOutcome::Skipped("not tested"),
             MetricVerdict::NotCompared => CaseOutcome::Skipped("not compared"),
         };
         self.add("metrics", &name, result, None);
@@ -195,9 +193,10 @@ fn comparison_suite(comparison: &RunComparison) -> TestSuite {
     let mut cases = CaseCollector::new(&format!("{} (before and after)", comparison.title));
     let reason = || format!("{}: {}", comparison.headline(), comparison.reason);
     let result = match comparison.verdict {
-        ComparisonVerdict::Fixed | ComparisonVerdict::Improved | ComparisonVerdict::Unchanged => {
-            CaseOutcome::Passed
-        }
+        ComparisonVerdict::Fixed
+        | ComparisonVerdict::Improved
+        | ComparisonVerdict::Equivalent
+        | ComparisonVerdict::NoDifference => CaseOutcome::Passed,
         ComparisonVerdict::Broken | ComparisonVerdict::Regressed => CaseOutcome::Failure("Verdict", reason()),
         ComparisonVerdict::Inconclusive => CaseOutcome::Skipped("inconclusive"),
     };
@@ -207,7 +206,7 @@ fn comparison_suite(comparison: &RunComparison) -> TestSuite {
     }
     let mut out = String::new();
     for label in &comparison.confounders {
-        let _ = writeln!(out, "confounder: {}", label.text);
+        let _ = writeln!(out, "{}: {}", label.heading(), label.text);
     }
     let _ = write!(out, "{}\n{}\n{}\n", comparison.headline(), comparison.reason, comparison.format_counts());
     let first = comparison.runs.iter().filter_map(|run| run.start.as_deref()).min();

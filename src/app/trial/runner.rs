@@ -15,7 +15,7 @@ use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::engine::StrategyOverrides;
 use crate::error_code::{ErrorCode, message_chain};
 use crate::event::Signal;
-use crate::journal::{Environment, Keyword, Record};
+use crate::journal::{DesignKind, Environment, Keyword, Record, TrialDesign};
 use crate::k8s::{Metadata, Resource};
 use crate::trial::{self, Arm, Backup, TrialCluster, Workload, replica_counts, schedule_runs};
 
@@ -309,6 +309,13 @@ impl TrialRunner<'_> {
         let environment = Environment {
             arm: Some(arm.name().to_owned()),
             repeat: Some(repeat),
+            trial: Some(self.state_file.content.trial.clone()),
+            pair: Some(repeat),
+            design: Some(TrialDesign {
+                kind: DesignKind::Fixed.into(),
+                max_pairs: Some(self.request.repeat),
+            }),
+            overlaps: Vec::new(),
             nodes: self.cluster.count_nodes().await,
             replicas: replica_counts(manifests.iter().map(|one| &one.manifest.object)),
         };

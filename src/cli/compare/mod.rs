@@ -9,9 +9,9 @@ use clap::{Args, ValueEnum};
 use super::CommandContext;
 use super::path_conflicts::PathSet;
 use super::report_args::{ReportArgs, write_reports};
-use crate::app::comparison::{CompareOutcome, CompareRequest, compare_files};
+use crate::app::comparison::{CompareOutcome, CompareRequest, ComparisonRules, compare_files};
 use crate::app::{AppError, Outcome};
-use crate::compare::{ComparisonVerdict, Margin, RunComparison};
+use crate::compare::{ComparisonVerdict, Margin, PrimaryMetric, RunComparison};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -65,8 +65,8 @@ impl CompareArgs {
         CompareRequest {
             before: journals(&self.first, &self.before),
             after: journals(&self.last, &self.after),
-            margin: self.rules.margin,
-            fail_on: self.fail_on.iter().map(|verdict| verdict.verdict()).collect(),
+            rules: self.rules.rules(),
+            fail_on: FailOn::all(&self.fail_on),
         }
     }
 }
@@ -74,38 +74,64 @@ impl CompareArgs {
 /// Rules of the comparison.
 #[derive(Args, Clone, Debug)]
 pub(super) struct RuleArgs {
-    /// Smallest difference that counts: ratio in percentage points; time in % of the time before, but at least
-    /// time-min
-    #[arg(long, value_name = "MARGINS", value_parser = Margin::parse, default_value = "ratio=1%,time=10%,time-min=5ms")]
-    pub(super) margin: Margin,
+    /// Smallest differences that count: failure rates and success ratios in percentage points; slowdown and time in
+    /// percent, and time at least time-min
+    #[arg(long, value_name = "MARGINS", value_parser = Margin::parse, default_value = DEFAULT_MARGINS)]
+    margin: Margin,
+    /// Metric to test first, such as shop-answers:p95-latency; decide before the runs. MEASURE is success-ratio,
+    /// slowdown, time-to-recover, p95-latency or p99-latency
+    #[arg(long, value_name = "PROBE:MEASURE", value_parser = PrimaryMetric::parse)]
+    primary: Option<PrimaryMetric>,
+}
+
+/// The default of `--margin`.
+const DEFAULT_MARGINS: &str = "failures=50%,ratio=1%,slowdown=10%,time=10%,time-min=5ms";
+
+impl RuleArgs {
+    /// Returns the rules of the comparison.
+    pub(super) fn rules(&self) -> ComparisonRules {
+        ComparisonRules { margin: self.margin, primary: self.primary.clone() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum FailOn {
-    /// Failed before, passes after.
+    /// Fails less often, and no run failed after.
     Fixed,
-    /// Passed before, fails after.
+    /// Fails more often, and no run failed before.
     Broken,
-    /// Same outcome, a metric is better.
+    /// Fails less often but still fails, or a metric is better.
     Improved,
-    /// Same outcome, a metric is worse.
+    /// Fails more often and failed before, or a metric is worse.
     Regressed,
-    /// Same outcome, no metric better or worse.
+    /// Shown to be the same, within the margins.
+    Equivalent,
+    /// No difference seen.
+    NoDifference,
+    /// Equivalent or no-difference.
     Unchanged,
     /// No clear result.
     Inconclusive,
 }
 
 impl FailOn {
-    pub(super) fn verdict(self) -> ComparisonVerdict {
+    /// Returns the verdicts that the word stands for.
+    fn verdicts(self) -> &'static [ComparisonVerdict] {
         match self {
-            Self::Fixed => ComparisonVerdict::Fixed,
-            Self::Broken => ComparisonVerdict::Broken,
-            Self::Improved => ComparisonVerdict::Improved,
-            Self::Regressed => ComparisonVerdict::Regressed,
-            Self::Unchanged => ComparisonVerdict::Unchanged,
-            Self::Inconclusive => ComparisonVerdict::Inconclusive,
+            Self::Fixed => &[ComparisonVerdict::Fixed],
+            Self::Broken => &[ComparisonVerdict::Broken],
+            Self::Improved => &[ComparisonVerdict::Improved],
+            Self::Regressed => &[ComparisonVerdict::Regressed],
+            Self::Equivalent => &[ComparisonVerdict::Equivalent],
+            Self::NoDifference => &[ComparisonVerdict::NoDifference],
+            Self::Unchanged => &[ComparisonVerdict::Equivalent, ComparisonVerdict::NoDifference],
+            Self::Inconclusive => &[ComparisonVerdict::Inconclusive],
         }
+    }
+
+    /// Returns the verdicts that several words stand for.
+    pub(super) fn all(words: &[Self]) -> Vec<ComparisonVerdict> {
+        words.iter().flat_map(|word| word.verdicts()).copied().collect()
     }
 }
 

@@ -15,6 +15,8 @@ const MAX_NAME: usize = 1_000;
 const MAX_TEXT: usize = 100_000;
 /// The most activities of one kind, checks during a method, targets of an action.
 const MAX_ITEMS: usize = 10_000;
+/// The most runs that overlap one run.
+const MAX_OVERLAPS: usize = 1_000;
 /// The most sampled probes.
 const MAX_SERIES: usize = 50;
 /// The most raw samples of one probe.
@@ -195,6 +197,14 @@ fn action(action: &ActionRecord) -> Checked {
 fn environment(environment: &Environment) -> Checked {
     optional_name("the arm", environment.arm.as_ref())?;
     number("the number of a run", environment.repeat.unwrap_or(1).into(), 1_000.0)?;
+    optional_name("the trial", environment.trial.as_ref())?;
+    number("the pair of a run", environment.pair.unwrap_or(1).into(), 1_000.0)?;
+    if let Some(design) = &environment.design {
+        name("the design of the trial", design.kind.as_str())?;
+        number("the number of pairs", design.max_pairs.unwrap_or(1).into(), 1_000.0)?;
+    }
+    count("overlapping runs", environment.overlaps.len(), MAX_OVERLAPS)?;
+    environment.overlaps.iter().try_for_each(|id| name("an overlapping run", id))?;
     number("the number of nodes", environment.nodes.unwrap_or(0).into(), 100_000.0)?;
     count("workloads", environment.replicas.len(), MAX_ITEMS)?;
     environment.replicas.iter().try_for_each(|(workload, replicas)| {

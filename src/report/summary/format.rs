@@ -36,7 +36,9 @@ impl ReportSummary {
             Some(comparison) => match comparison.verdict {
                 ComparisonVerdict::Fixed | ComparisonVerdict::Improved => Sentiment::Good,
                 ComparisonVerdict::Broken | ComparisonVerdict::Regressed => Sentiment::Bad,
-                ComparisonVerdict::Unchanged | ComparisonVerdict::Inconclusive => Sentiment::Unclear,
+                ComparisonVerdict::Equivalent
+                | ComparisonVerdict::NoDifference
+                | ComparisonVerdict::Inconclusive => Sentiment::Unclear,
             },
             None if self.runs.iter().any(|run| run.sentiment == Sentiment::Bad) => Sentiment::Bad,
             None if self.runs.iter().all(|run| run.sentiment == Sentiment::Good) => Sentiment::Good,
