@@ -10,10 +10,12 @@ use crate::compare::{
     RunComparison, RunOutcomeKind,
 };
 use crate::journal::RunVerdict;
-use crate::text::{format_whole_percent, pluralize};
+use crate::text::{format_whole_percent, pluralize, truncate_line};
 
 /// The number of metrics that a sentence names.
 const MAX_NAMED: usize = 2;
+/// The maximum length of an observed value in a sentence, in characters.
+const MAX_OBSERVED: usize = 60;
 /// What every valid run has in common: its fault was confirmed.
 const WITH_FAULT: &str = "With the fault in place, ";
 
@@ -285,8 +287,13 @@ fn describe_deviation(run: &RunSummary, has_fault: bool) -> Phrase {
     };
     match of_hypothesis.or_else(of_method) {
         Some((name, observed)) => {
-            let observed = if observed.is_empty() { String::new() } else { format!(": {observed}") };
-            Phrase::new(begin).name(name).text(format!(" was not within its tolerance{observed}"))
+            let sentence = Phrase::new(begin).name(name).text(" was not within its tolerance");
+            let observed = truncate_line(observed, MAX_OBSERVED);
+            if observed.is_empty() {
+                sentence.text(".")
+            } else {
+                sentence.text(": ").name(&observed).text(".")
+            }
         }
         None => Phrase::new(begin).text("the steady state was not met."),
     }
@@ -516,7 +523,7 @@ mod tests {
         check(
             &mut run,
             Some(RunVerdict::Deviated),
-            "With the fault in place, 'x' was not within its tolerance: status 500: x",
+            "With the fault in place, 'x' was not within its tolerance: 'status 500: x'.",
         );
         check(&mut run, Some(RunVerdict::Held), "With the fault in place, 'x' was within its tolerance.");
         check(

@@ -5,7 +5,7 @@
 
 use super::decision::deciding_probe;
 use super::phrase::Phrase;
-use crate::compare::{Metric, MetricResult, MetricVerdict, RunComparison};
+use crate::compare::{ArmCounts, Metric, MetricResult, MetricVerdict, RunComparison};
 use crate::text::format_whole_percent;
 
 /// Marks a difference.
@@ -29,11 +29,14 @@ pub struct KeyRow {
 
 /// Returns the rows of the short table.
 pub fn key_rows(comparison: &RunComparison) -> Vec<KeyRow> {
-    let arms = &comparison.arms;
+    let held = |arm: &ArmCounts| match arm.valid {
+        0 => "no run counts".to_owned(),
+        _ => arm.format_held(),
+    };
     let mut rows = vec![KeyRow {
         label: Phrase::new("runs that held"),
-        before: arms.before.format_held(),
-        after: arms.after.format_held(),
+        before: held(&comparison.arms.before),
+        after: held(&comparison.arms.after),
         is_difference: comparison.outcome_test.significant,
         definition: "A run held if the steady state was met before the fault, and every check during and after it \
                      was met. Void runs do not count.",
@@ -92,7 +95,7 @@ fn tells_something(row: &MetricResult) -> bool {
     }
 }
 
-/// Sorts the metrics of a probe as a reader expects them.
+/// Sorts the metrics of a probe as a reader expects them. The first row names the probe, unless the decision does.
 fn sorted(mut rows: Vec<&MetricResult>, is_probe_named: bool) -> Vec<KeyRow> {
     let rank = |row: &&MetricResult| match row.metric {
         Metric::SuccessRatio => 0,
@@ -102,7 +105,8 @@ fn sorted(mut rows: Vec<&MetricResult>, is_probe_named: bool) -> Vec<KeyRow> {
         Metric::Slowdown => 4,
     };
     rows.sort_by_key(rank);
-    rows.into_iter().map(|row| metric_row(row, is_probe_named)).collect()
+    let row = |(index, row): (usize, &MetricResult)| metric_row(row, is_probe_named || index > 0);
+    rows.into_iter().enumerate().map(row).collect()
 }
 
 fn metric_row(row: &MetricResult, is_probe_named: bool) -> KeyRow {

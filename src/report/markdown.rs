@@ -30,6 +30,8 @@ pub use escape::{code_block, escape_cell, escape_element, escape_inline};
 pub const MAX_COMMENT_BYTES: usize = 65_000;
 /// The maximum number of rows of a table that is not folded.
 const MAX_VISIBLE_ROWS: usize = 8;
+/// The maximum length of an observed value that is not folded, in characters.
+const MAX_VISIBLE_TEXT: usize = 60;
 /// The fewest rows to which all tables are cut before a section is omitted.
 const MIN_ROWS: usize = 10;
 
@@ -195,17 +197,21 @@ fn write_comparison(
 }
 
 fn write_single_run(run: &RunSummary, selection: Selection, out: &mut String) {
-    let is_cut = run.probes.len() > MAX_VISIBLE_ROWS;
+    let checks =
+        run.probes.iter().flat_map(|probe| [Some(&probe.before), probe.during.as_ref(), Some(&probe.after)]);
+    let is_long = checks.flatten().any(|check| check.observed.chars().count() > MAX_VISIBLE_TEXT);
+    let is_cut = is_long || run.probes.len() > MAX_VISIBLE_ROWS;
     if selection.has(OptionalSection::Table) {
-        run_details::write_probes(run, selection.max_rows.min(MAX_VISIBLE_ROWS), out);
+        let max_rows = selection.max_rows.min(MAX_VISIBLE_ROWS);
+        run_details::write_probes(run, max_rows, MAX_VISIBLE_TEXT, out);
     }
     if selection.has(OptionalSection::Strips) {
         over_time::write_probes_of_run(run, out);
     }
     if is_cut && selection.has(OptionalSection::Runs) {
         let mut probes = String::new();
-        run_details::write_probes(run, selection.max_rows, &mut probes);
-        write_details(&format!("All {}", pluralize(run.probes.len(), "probe")), &probes, out);
+        run_details::write_probes(run, selection.max_rows, usize::MAX, &mut probes);
+        write_details("The steady state in full", &probes, out);
     }
     write_run_details(run, selection, out);
 }
@@ -240,7 +246,7 @@ fn write_details(title: &str, content: &str, out: &mut String) {
 fn write_run_details(run: &RunSummary, selection: Selection, out: &mut String) {
     let mut details = String::new();
     if selection.has(OptionalSection::Runs) && run.arm.is_some() {
-        run_details::write_probes(run, selection.max_rows, &mut details);
+        run_details::write_probes(run, selection.max_rows, usize::MAX, &mut details);
     }
     if selection.has(OptionalSection::Steps) {
         run_details::write_steps(run, selection.max_rows, &mut details);

@@ -72,8 +72,8 @@ impl StripScale {
         let period = all.clone().map(|series| series.period).filter(|period| period.is_finite());
         let square = ((lead + fault + tail) / f64::from(MAX_SQUARES)).max(period.fold(0.0, f64::max));
         (square.is_finite() && square > 0.0).then(|| Self {
-            lead: count_squares(lead / square, f64::ceil),
-            tail: count_squares(tail / square, f64::ceil),
+            lead: count_squares(lead / square, f64::round),
+            tail: count_squares(tail / square, f64::round),
             square,
         })
     }
@@ -111,7 +111,7 @@ impl StripScale {
             let count = count_squares((to - from) / self.square, f64::floor).max(1);
             strip += &squares(&series.raw, from, to, count);
             strip.push(FAULT_EDGE);
-            let count = count_squares((extent.last - to) / self.square, f64::ceil).min(self.tail);
+            let count = count_squares((extent.last - to) / self.square, f64::round).min(self.tail);
             strip += &squares(&series.raw, to, to + f64::from(count) * self.square, count);
         }
         if series.raw_dropped > 0 {

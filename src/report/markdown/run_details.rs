@@ -10,7 +10,7 @@ use crate::report::summary::{
     format_sample_counts, format_seconds, format_success_ratio,
 };
 use crate::series::{RawSample, SampleOutcome, Series};
-use crate::text::pluralize;
+use crate::text::{pluralize, truncate};
 
 /// The number of bars of a sparkline.
 const SPARKLINE_BARS: usize = 40;
@@ -20,16 +20,19 @@ const BAR_CHARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '
 const MAX_TIMELINE_ROWS: usize = 100;
 
 /// Writes the checks of the steady state.
-pub(super) fn write_probes(run: &RunSummary, max_rows: usize, out: &mut String) {
+///
+/// Observed values are cut to `max_observed` characters.
+pub(super) fn write_probes(run: &RunSummary, max_rows: usize, max_observed: usize, out: &mut String) {
     let has_during = run.probes.iter().any(|probe| probe.during.is_some());
     let mut columns = vec!["steady state", "tolerated", "before", "during", "after"];
     columns.retain(|column| has_during || *column != "during");
+    let format = |check: &ProbeCheck| format_check(check, max_observed);
     let row = |probe: &ProbeRow| {
-        let mut cells = vec![probe.name.clone(), probe.tolerated.clone(), format_check(&probe.before)];
+        let mut cells = vec![probe.name.clone(), probe.tolerated.clone(), format(&probe.before)];
         if has_during {
-            cells.push(probe.during.as_ref().map(format_check).unwrap_or_default());
+            cells.push(probe.during.as_ref().map(format).unwrap_or_default());
         }
-        cells.push(format_check(&probe.after));
+        cells.push(format(&probe.after));
         let mut checks =
             [Some(&probe.before), probe.during.as_ref(), Some(&probe.after)].into_iter().flatten();
         (checks.any(|check| check.state.sentiment() == Sentiment::Bad), cells)
@@ -37,13 +40,13 @@ pub(super) fn write_probes(run: &RunSummary, max_rows: usize, out: &mut String) 
     write_table(&columns, run.probes.iter().map(row).collect(), max_rows, out);
 }
 
-fn format_check(check: &ProbeCheck) -> String {
+fn format_check(check: &ProbeCheck, max_observed: usize) -> String {
     let mark = sentiment_emoji(check.state.sentiment());
     let shown = check.state.label();
     if check.observed.is_empty() {
         format!("{mark} {shown}")
     } else {
-        format!("{mark} {shown}: {}", check.observed)
+        format!("{mark} {shown}: {}", truncate(&check.observed, max_observed))
     }
 }
 
