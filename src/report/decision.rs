@@ -10,7 +10,7 @@ use crate::compare::{
     RunComparison, RunOutcomeKind,
 };
 use crate::journal::RunVerdict;
-use crate::text::{format_whole_percent, pluralize, truncate_line};
+use crate::text::{format_significant, format_whole_percent, pluralize, truncate_line};
 
 /// The number of metrics that a sentence names.
 const MAX_NAMED: usize = 2;
@@ -59,8 +59,13 @@ pub fn decide_comparison(comparison: &RunComparison) -> Phrase {
             .text("."),
         ComparisonVerdict::Improved => describe_metric_change(comparison, MetricVerdict::Better),
         ComparisonVerdict::Regressed => describe_metric_change(comparison, MetricVerdict::Worse),
-        ComparisonVerdict::Equivalent => outcomes()
-            .text("; it is shown that failure rates and measures differ by less than their margins."),
+        ComparisonVerdict::Equivalent => {
+            let margin = format_significant(comparison.margin.failures * 100.0);
+            outcomes().text(format!(
+                "; it is shown that the failure rates differ by less than {margin} points, and every measure by less \
+                 than its margin."
+            ))
+        }
         ComparisonVerdict::NoDifference => describe_no_difference(comparison, outcomes()),
         ComparisonVerdict::Inconclusive => describe_inconclusive(comparison, outcomes()),
     }
@@ -414,7 +419,8 @@ mod tests {
             |_| {},
             &format!(
                 "{fault}the steady state was met in 10 of 10 runs before this change and in 10 of 10 after it; it is \
-                 shown that failure rates and measures differ by less than their margins."
+                 shown that the failure rates differ by less than 50 points, and every measure by less than its \
+                 margin."
             ),
         );
         check(

@@ -21,8 +21,8 @@ use super::ReportSummary;
 use super::decision::decide;
 use super::key_rows::{DIFFERENCE_MARK, KeyRow, MARK_MEANING, key_rows};
 use super::summary::{RunSummary, Sentiment};
-use crate::compare::RunComparison;
-use crate::text::pluralize;
+use crate::compare::{Confounder, RunComparison};
+use crate::text::{capitalize, pluralize};
 
 pub use escape::{code_block, escape_cell, escape_element, escape_inline};
 
@@ -291,13 +291,13 @@ fn write_key_rows(rows: &[KeyRow], out: &mut String) {
 fn confounder_lines(summary: &ReportSummary, in_brief: bool) -> String {
     let labels =
         summary.comparison.as_ref().map(|comparison| comparison.confounders.as_slice()).unwrap_or_default();
-    let line = |text: &str| format!("> **Confounder:** {text}\n\n");
-    if labels.is_empty() {
-        String::new()
-    } else if in_brief {
-        line(&labels.iter().map(|label| label.kind.name()).collect::<Vec<_>>().join(", "))
-    } else {
-        labels.iter().map(|label| line(&escape_inline(&label.text))).collect()
+    let line = |label: &Confounder, text: &str| format!("> **{}:** {text}\n\n", capitalize(label.heading()));
+    match labels {
+        [] => String::new(),
+        [first, ..] if in_brief => {
+            line(first, &labels.iter().map(|label| label.kind.name()).collect::<Vec<_>>().join(", "))
+        }
+        labels => labels.iter().map(|label| line(label, &escape_inline(&label.text))).collect(),
     }
 }
 

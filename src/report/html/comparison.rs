@@ -87,6 +87,9 @@ fn statistics(comparison: &RunComparison) -> Markup {
     html! {
         p { (replace_invisible(&comparison.reason)) }
         p { (comparison.format_counts()) "." }
+        @for text in [comparison.format_failure_limit(), comparison.format_detectable()].into_iter().flatten() {
+            p { (text) "." }
+        }
         @if let Some(needed) = &comparison.required_runs { p .note { (replace_invisible(&needed.reason)) } }
         @if !comparison.metrics.is_empty() {
             (scroll_region("metrics", &html! {

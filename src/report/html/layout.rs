@@ -9,7 +9,7 @@ use super::timeline::{numbered_events, timeline_chart};
 use crate::report::ReportSummary;
 use crate::report::decision::decide;
 use crate::report::summary::{ProbeCheck, ProbeRow, RunSummary, Sentiment, SummaryStep, format_seconds};
-use crate::text::{pluralize, replace_invisible};
+use crate::text::{capitalize, pluralize, replace_invisible};
 
 const STYLE: &str = include_str!("style.css");
 /// The content security policy: nothing is loaded, executed or sent; the style is inline.
@@ -33,7 +33,7 @@ pub(super) fn render_page(summary: &ReportSummary) -> Markup {
                 header .(sentiment_class(summary.sentiment())) {
                     @if let Some(comparison) = &summary.comparison {
                         @for label in &comparison.confounders {
-                            p .label { strong { "Confounder: " } (replace_invisible(&label.text)) }
+                            p .label { strong { (capitalize(label.heading())) ": " } (replace_invisible(&label.text)) }
                         }
                     }
                     p .verdict { span .sign aria-hidden="true" { (sentiment_symbol(summary.sentiment())) } " " (replace_invisible(&summary.headline())) }

@@ -11,9 +11,17 @@ pub(super) fn write_statistics(comparison: &RunComparison, max_rows: usize, out:
     let needed = comparison.required_runs.as_ref().map(|needed| needed.reason.as_str());
     let counts = comparison.format_counts();
     let settings = comparison.format_settings();
-    for text in
-        [Some(comparison.reason.as_str()), Some(&counts), needed, Some(&settings)].into_iter().flatten()
-    {
+    let limit = comparison.format_failure_limit();
+    let detectable = comparison.format_detectable();
+    let texts = [
+        Some(comparison.reason.as_str()),
+        Some(&counts),
+        limit.as_deref(),
+        detectable.as_deref(),
+        needed,
+        Some(&settings),
+    ];
+    for text in texts.into_iter().flatten() {
         let _ = write!(out, "\n{}\n", escape_inline(text));
     }
     let columns = ["probe", "metric", "before", "after", "difference", "95 % interval", "p", "result"];
