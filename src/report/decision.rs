@@ -6,11 +6,11 @@
 use super::phrase::Phrase;
 use super::summary::{ProbeCheck, ReportSummary, RunSummary, Sentiment, StepStatus};
 use crate::compare::{
-    Arm, Basis, ComparedRun, ComparisonVerdict, Metric, MetricResult, MetricVerdict, Replication,
+    Arm, Basis, ComparedRun, ComparisonVerdict, DesignKind, Metric, MetricResult, MetricVerdict, Replication,
     RunComparison, RunOutcomeKind,
 };
 use crate::journal::RunVerdict;
-use crate::text::{format_significant, format_whole_percent, pluralize, truncate_line};
+use crate::text::{format_significant, pluralize, truncate_line};
 
 /// The number of metrics that a sentence names.
 const MAX_NAMED: usize = 2;
@@ -50,7 +50,7 @@ pub fn decide_comparison(comparison: &RunComparison) -> Phrase {
             outcomes().then(describe_contrary(comparison, MetricVerdict::Better)).text(".")
         }
         ComparisonVerdict::Improved if comparison.basis == Some(Basis::Outcome) => outcomes()
-            .text(": it fails less often, and still fails")
+            .text(": it fails less often than before, and it still fails")
             .then(describe_contrary(comparison, MetricVerdict::Worse))
             .text("."),
         ComparisonVerdict::Regressed if comparison.basis == Some(Basis::Outcome) => outcomes()
@@ -66,7 +66,9 @@ pub fn decide_comparison(comparison: &RunComparison) -> Phrase {
                  than its margin."
             ))
         }
-        ComparisonVerdict::NoDifference => describe_no_difference(comparison, outcomes()),
+        ComparisonVerdict::NoDifference => {
+            outcomes().text(": no difference was seen, which does not show that there is none.")
+        }
         ComparisonVerdict::Inconclusive => describe_inconclusive(comparison, outcomes()),
     }
 }
@@ -198,17 +200,6 @@ fn count_failed(comparison: &RunComparison) -> String {
     }
 }
 
-fn describe_no_difference(comparison: &RunComparison, outcomes: Phrase) -> Phrase {
-    let seen = outcomes.text(": no difference was seen, which does not show that there is none");
-    let Some(change) = comparison.detectable else { return seen.text(".") };
-    seen.text(format!(
-        "; as many runs show a failure rate that goes from {} to {} % in 8 of 10 comparisons, and smaller changes \
-         less often.",
-        format_whole_percent(change.from),
-        format_whole_percent(change.to)
-    ))
-}
-
 fn describe_inconclusive(comparison: &RunComparison, outcomes: Phrase) -> Phrase {
     let (before, after) = (&comparison.arms.before, &comparison.arms.after);
     let (better, worse) =
@@ -216,7 +207,9 @@ fn describe_inconclusive(comparison: &RunComparison, outcomes: Phrase) -> Phrase
     let needed = comparison.required_runs.as_ref().map(|needed| needed.repeats);
     if before.valid.min(after.valid) < crate::compare::MIN_RUNS_PER_ARM {
         let needed = needed.unwrap_or(crate::compare::MIN_RUNS_PER_ARM);
-        return outcomes.text(format!("; an answer takes at least {needed} runs before and {needed} after."));
+        let void = describe_void(comparison);
+        return outcomes
+            .text(format!("{void}; an answer takes at least {needed} runs before and {needed} after."));
     }
     match (better.first(), worse.first()) {
         (Some(better), Some(worse)) => Phrase::new(WITH_FAULT)
@@ -228,6 +221,10 @@ fn describe_inconclusive(comparison: &RunComparison, outcomes: Phrase) -> Phrase
             .text("; ")
             .then(metric_name(better))
             .text(" is better, but more runs failed after: no clear answer."),
+        _ if comparison.design.kind == DesignKind::Auto && comparison.design.stop.is_none() => {
+            let void = describe_void(comparison);
+            outcomes.text(format!("{void}; the trial ended before its answer was known."))
+        }
         _ => {
             let more = match needed {
                 Some(needed) => format!("about {needed} runs before and {needed} after would answer it"),
@@ -236,6 +233,15 @@ fn describe_inconclusive(comparison: &RunComparison, outcomes: Phrase) -> Phrase
             outcomes.text(format!("; this can be chance, and {more}."))
         }
     }
+}
+
+/// `; 2 runs do not count (the fault had no target)`; empty without void runs.
+fn describe_void(comparison: &RunComparison) -> String {
+    let void: Vec<&ComparedRun> = comparison.void_runs().collect();
+    let Some(first) = void.first() else { return String::new() };
+    let verb = if void.len() == 1 { "does" } else { "do" };
+    let reason = if first.reason.is_empty() { String::new() } else { format!(" ({})", first.reason) };
+    format!("; {} {verb} not count{reason}", pluralize(void.len(), "run"))
 }
 
 /// Returns the decision of a single run.
@@ -307,7 +313,7 @@ fn describe_deviation(run: &RunSummary, has_fault: bool) -> Phrase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::{DetectableChange, RequiredRuns};
+    use crate::compare::RequiredRuns;
     use crate::report::fixture::{Outcomes, comparison, metric, summary_with_text};
 
     /// Changes a comparison of the table.
@@ -377,8 +383,8 @@ mod tests {
             [9, 1, 0],
             by_outcome,
             &format!(
-                "{fault}'p' failed in 9 of 10 runs before this change and in 1 of 10 after it: it fails less often, \
-                 and still fails."
+                "{fault}'p' failed in 9 of 10 runs before this change and in 1 of 10 after it: it fails less often \
+                 than before, and it still fails."
             ),
         );
         check(
@@ -427,11 +433,10 @@ mod tests {
             ComparisonVerdict::NoDifference,
             [0, 3, 0],
             [0, 3, 0],
-            |it| it.detectable = Some(DetectableChange { from: 1.0, to: 0.07 }),
+            |_| {},
             &format!(
                 "{fault}'p' failed in 3 of 3 runs before this change and in 3 of 3 after it: no difference was seen, \
-                 which does not show that there is none; as many runs show a failure rate that goes from 100 to 7 % \
-                 in 8 of 10 comparisons, and smaller changes less often."
+                 which does not show that there is none."
             ),
         );
     }
@@ -465,6 +470,19 @@ mod tests {
             |_| {},
             "With the fault in place, the steady state was met in 1 of 1 run before this change and in 2 of 2 after \
              it; an answer takes at least 3 runs before and 3 after.",
+        );
+        check(
+            [0, 2, 1],
+            [2, 0, 2],
+            |_| {},
+            "With the fault in place, 'p' failed in 2 of 2 runs before this change and in 0 of 2 after it; 3 runs do \
+             not count (the fault had no target); an answer takes at least 3 runs before and 3 after.",
+        );
+        check(
+            [1, 2, 0],
+            [3, 0, 0],
+            |it| it.design.kind = DesignKind::Auto,
+            &format!("{outcomes}; the trial ended before its answer was known."),
         );
         check(
             [0, 3, 0],

@@ -3,8 +3,8 @@
 //! It has the outcomes, the metrics of the most important probe, and every other metric that differs. A metric that
 //! was not compared, or that is the same on both sides, is absent. The statistics of the report have every metric.
 
-use super::decision::deciding_probe;
-use super::phrase::Phrase;
+use super::decision::{decide_comparison, deciding_probe};
+use super::phrase::{Phrase, PhrasePart};
 use crate::compare::{ArmCounts, Metric, MetricResult, MetricVerdict, RunComparison};
 use crate::text::format_whole_percent;
 
@@ -52,8 +52,20 @@ pub fn key_rows(comparison: &RunComparison) -> Vec<KeyRow> {
                          95 %). More runs narrow it.",
         });
     }
+    if let Some(change) = comparison.detectable {
+        let rate = |rate: f64| format!("{} % fail", format_whole_percent(rate));
+        rows.push(KeyRow {
+            label: Phrase::new("smallest change that would be seen"),
+            before: rate(change.from),
+            after: rate(change.to),
+            is_difference: false,
+            definition: "With as many runs, a change of the failure rate this large is seen in 8 of 10 comparisons, and \
+                         smaller changes less often.",
+        });
+    }
     let main = main_probe(comparison);
-    let is_named = main.is_some() && main == deciding_probe(comparison);
+    let decision = decide_comparison(comparison);
+    let is_named = main.is_some_and(|main| decision.parts().contains(&PhrasePart::Name(main.to_owned())));
     let of_main = comparison.metrics.iter().filter(|row| main == Some(row.probe.as_str()));
     rows.extend(sorted(of_main.filter(|row| tells_something(row)).collect(), is_named));
     let others = comparison.metrics.iter().filter(|row| main != Some(row.probe.as_str()));
@@ -153,7 +165,7 @@ pub fn define_metric(metric: Metric) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::ComparisonVerdict;
+    use crate::compare::{ComparisonVerdict, DetectableChange};
     use crate::report::fixture::{comparison, metric};
 
     fn shown(comparison: &RunComparison) -> Vec<String> {
@@ -193,6 +205,7 @@ mod tests {
     fn rows_without_information_are_absent() {
         let mut it = comparison(ComparisonVerdict::NoDifference, [0, 3, 0], [0, 3, 0]);
         it.after_failure_limit = Some(1.0);
+        it.detectable = Some(DetectableChange { from: 1.0, to: 0.07 });
         it.metrics = vec![
             metric("b", Metric::SuccessRatio, [0.5, 0.5], MetricVerdict::NotSignificant),
             metric("b", Metric::TimeToRecover, [1.0, 1.0], MetricVerdict::NotSignificant),
@@ -200,7 +213,11 @@ mod tests {
         ];
         assert_eq!(
             shown(&it),
-            ["runs that held: 0 of 3 | 0 of 3", "success while the fault lasted of 'b': 50 % | 50 %"]
+            [
+                "runs that held: 0 of 3 | 0 of 3",
+                "smallest change that would be seen: 100 % fail | 7 % fail",
+                "success while the fault lasted of 'b': 50 % | 50 %"
+            ]
         );
     }
 }
