@@ -61,7 +61,8 @@ struct PreparedRow<'a> {
 
 /// Tests the rows, which are in the order of priority.
 ///
-/// Returns the valid runs per arm with which a metric could differ, if these runs suffice for none.
+/// Returns the valid runs per arm that are needed to test every row; none if every row is tested, or metrics decide
+/// nothing.
 pub(super) fn test_metrics(rows: &mut [MetricResult], config: &TestConfig) -> Option<u32> {
     let compared = rows.iter_mut().filter(|row| row.reason.is_none());
     let mut prepared: Vec<PreparedRow> = compared.filter_map(|row| PreparedRow::new(row, config)).collect();
@@ -73,26 +74,25 @@ pub(super) fn test_metrics(rows: &mut [MetricResult], config: &TestConfig) -> Op
     let selected: Vec<&RankedRow> =
         ranked.iter().zip(&tested).filter(|(_, tested)| **tested).map(|(row, _)| *row).collect();
     let mut adjusted = adjusted_p(config.splits, &selected).into_iter();
-    let (mut rows_that_vary, mut required, mut can_differ) = (0, None, false);
+    let (mut varying, mut required) = (0, None);
     for (row, tested) in prepared.iter_mut().zip(tested) {
-        let varies = row.varies();
-        rows_that_vary += usize::from(varies);
-        can_differ |= tested && varies;
+        varying += usize::from(row.varies());
         let p_adjusted = if tested { adjusted.next() } else { None };
         row.measure(config);
         row.judge(p_adjusted, config);
-        if row.row.result == MetricVerdict::NotTested {
-            row.row.reason = Some(match config.level {
-                Err(cause) => cause.describe().to_owned(),
-                Ok(level) => {
-                    let runs = required_group_size(rows_that_vary, level);
-                    required = required.or_else(|| u32::try_from(runs).ok());
-                    format!("testing {} takes {runs} runs per arm", pluralize(rows_that_vary, "metric"))
-                }
-            });
+        let untested = !tested && row.row.result != MetricVerdict::Equivalent;
+        match config.level {
+            Err(cause) if untested => row.row.reason = Some(cause.describe().to_owned()),
+            Ok(level) if untested => {
+                let runs = required_group_size(varying, level);
+                required = u32::try_from(runs).ok();
+                let metrics = pluralize(varying, "metric");
+                row.row.reason = Some(format!("testing {metrics} takes {runs} runs per arm"));
+            }
+            _ => {}
         }
     }
-    required.filter(|_| !can_differ)
+    required
 }
 
 impl<'a> PreparedRow<'a> {

@@ -57,16 +57,20 @@ pub(super) fn list_metrics(rows: &[&MetricResult]) -> String {
 }
 
 /// Describes metrics of which none is better or worse.
-pub(super) fn describe_metrics(rows: &[MetricResult]) -> &'static str {
-    let mut compared = rows.iter().filter(|row| row.result != MetricVerdict::NotCompared).peekable();
+pub(super) fn describe_metrics(rows: &[MetricResult]) -> String {
+    let count = |result: MetricVerdict| rows.iter().filter(|row| row.result == result).count();
+    let compared = rows.len() - count(MetricVerdict::NotCompared);
+    let untested = count(MetricVerdict::NotTested);
     if rows.is_empty() {
-        "nothing was sampled"
-    } else if compared.peek().is_none() {
-        "no metric could be compared"
-    } else if compared.all(|row| row.result == MetricVerdict::NotTested) {
-        "no metric was tested"
+        "nothing was sampled".to_owned()
+    } else if compared == 0 {
+        "no metric could be compared".to_owned()
+    } else if untested == compared {
+        "no metric was tested".to_owned()
+    } else if untested > 0 {
+        format!("no metric is better or worse, and {untested} of {compared} were not tested")
     } else {
-        "no metric is better or worse"
+        "no metric is better or worse".to_owned()
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) struct Evidence<'a> {
     pub(super) obstacle: Option<String>,
     /// The difference of failure rates that is too small to matter.
     pub(super) near: f64,
-    /// The valid runs per arm with which a metric could differ, if these suffice for none.
+    /// The valid runs per arm that are needed to test every metric; none if every one is tested.
     pub(super) required_for_rows: Option<u32>,
 }
 
