@@ -43,19 +43,21 @@ pub(super) fn summary_with_numbers(text: &str, period: f64, fault: [f64; 2], lat
 
 /// Creates a comparison whose arms differ in a confounder only, with `text` in every place for text.
 pub(super) fn comparison_with_confounder(text: &str) -> ReportSummary {
-    let run = |id: &str, version: &str| {
+    let run = |arm: &str, version: &str| {
         let action = json!({"type": "action", "name": text});
         let probe = json!({"activity": {"type": "probe", "name": text}, "status": "succeeded", "tolerance_met": true});
         let look = json!({"steady_state_met": true, "probes": [probe]});
         let journal = json!({"experiment": {"title": text, "method": [action]}, "status": "completed",
             "steady_states": {"before": look, "after": look, "during": []},
             "run": [{"activity": action, "status": "succeeded"}],
-            "kubectl-chaos": {"schema": 1, "run_id": id, "finished": true, "verdict": "held",
-                "cluster": {"version": format!("{version} {text}")}, "activities": [{"at": "/run/0", "phase": "method",
+            "kubectl-chaos": {"schema": 1, "run_id": arm, "finished": true, "verdict": "held",
+                "cluster": {"version": format!("{version} {text}")},
+            "environment": {"arm": arm, "repeat": 1, "trial": "t", "pair": 1,
+                "design": {"kind": "fixed", "max_pairs": 1}}, "activities": [{"at": "/run/0", "phase": "method",
                 "effect": {"state": "confirmed", "detail": "gone"}}]}});
-        Record::read(id, journal.to_string()).unwrap()
+        Record::read(arm, journal.to_string()).unwrap()
     };
-    let (before, after) = ([run("b", "v1.30")], [run("a", "v1.31")]);
+    let (before, after) = ([run("before", "v1.30")], [run("after", "v1.31")]);
     let comparison =
         crate::compare::compare(&before, &after, &crate::compare::CompareOptions::default()).unwrap();
     ReportSummary::from_records(&[before, after].concat(), Some(&comparison))
@@ -124,6 +126,7 @@ pub(super) fn comparison(verdict: ComparisonVerdict, before: Outcomes, after: Ou
         runs: [runs_of(Arm::Before, before), runs_of(Arm::After, after)].concat(),
         arms,
         metrics: Vec::new(),
+        primary: None,
         level: crate::compare::SIGNIFICANCE_LEVEL,
         row_level: None,
         seed: 1,
