@@ -435,7 +435,7 @@ mod tests {
             let after = &rest[ticks.max(c.len_utf8())..];
             rest = match c {
                 '\\' => after.chars().next().map_or(after, |escaped| &after[escaped.len_utf8()..]),
-                // a code span ends at as many backticks; without them it is none
+                // a code span ends at as many backticks; otherwise it is text
                 '`' => end_of_code_span(after, ticks).unwrap_or(after),
                 c => {
                     out.push(c);

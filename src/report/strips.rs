@@ -3,8 +3,7 @@
 //! All strips of a report have one scale, and are aligned at the start of the fault. A square is at least as long as
 //! the sampling period, so that it has a sample unless none was taken.
 
-use crate::arm::Arm;
-use crate::compare::{ComparedRun, RunComparison, RunOutcomeKind};
+use crate::compare::{Arm, ComparedRun, RunComparison, RunOutcomeKind};
 use crate::report::buckets::bucket_samples;
 use crate::report::summary::RunSummary;
 use crate::series::{RawSample, SamplePhase, Series};
