@@ -268,7 +268,7 @@ slowdown by the fault                 150 times   10 times ◆
         compare(&before, &after, &["-o", "wide", "--margin", "time=5%", "--seed", "7"]).exits(0).stdout;
     assert!(wide.contains("before 1   before-0.json   held      the hypothesis was met"), "{wide}");
     assert!(wide.contains("time=5%,time-min=5ms, seed 7\n"), "{wide}");
-    assert!(wide.contains(" 0.024\n"), "{wide}");
+    assert!(wide.contains(" 0.008\n"), "{wide}");
 }
 
 #[test]
