@@ -4,7 +4,7 @@
 //! the sampling period, so that it has a sample unless none was taken.
 
 use crate::compare::{Arm, ComparedRun, RunComparison, RunOutcomeKind};
-use crate::report::buckets::bucket_samples;
+use crate::report::buckets::{attribute_to_fault, bucket_samples};
 use crate::report::summary::RunSummary;
 use crate::series::{RawSample, SamplePhase, Series};
 
@@ -103,15 +103,16 @@ impl StripScale {
                 })
                 .collect()
         };
+        let raw = attribute_to_fault(series);
         let lead = f64::from(self.lead) * self.square;
-        let mut strip = squares(&series.raw, from - lead, from, self.lead);
+        let mut strip = squares(&raw, from - lead, from, self.lead);
         if extent.fault.is_some() {
             strip.push(FAULT_EDGE);
             let count = count_squares((to - from) / self.square, f64::floor).max(1);
-            strip += &squares(&series.raw, from, to, count);
+            strip += &squares(&raw, from, to, count);
             strip.push(FAULT_EDGE);
             let count = count_squares((extent.last - to) / self.square, f64::round).min(self.tail);
-            strip += &squares(&series.raw, to, to + f64::from(count) * self.square, count);
+            strip += &squares(&raw, to, to + f64::from(count) * self.square, count);
         }
         if series.raw_dropped > 0 {
             strip.push('…');
@@ -231,6 +232,16 @@ mod tests {
     #[test]
     fn run_without_fault_has_no_mark() {
         assert_eq!(draw(&[series(None, 4.0, &[1])]), ["🟩🟥🟩🟩"]);
+    }
+
+    #[test]
+    fn request_in_flight_belongs_to_the_fault() {
+        let mut run = series(Some((3.0, 6.0)), 8.0, &[2]);
+        run.raw[2].1 = Some(1000.0);
+        assert_eq!(draw(&[run.clone()]), ["🟩🟩⬜┃🟥🟩🟩┃🟩🟩"]);
+        // answered before the fault
+        run.raw[2].1 = Some(900.0);
+        assert_eq!(draw(&[run]), ["🟩🟩🟥┃🟩🟩🟩┃🟩🟩"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::axis::{Axis, format_coordinate, format_moment, round_up_scale};
 use super::svg::scroll_region;
 use crate::compare::{Arm, CensoredValue, ComparedRun, Metric, MetricResult, RunComparison, RunOutcomeKind};
 use crate::report::ReportSummary;
-use crate::report::buckets::{bucket_count, bucket_samples};
+use crate::report::buckets::{attribute_to_fault, bucket_count, bucket_samples};
 use crate::report::summary::RunSummary;
 use crate::series::{SampleOutcome as Sampled, SamplePhase, Series};
 use crate::text::replace_invisible;
@@ -175,7 +175,7 @@ fn outcome_paths(series: &Series, time: &Axis, bottom: f64) -> (String, String) 
     let last = series.phases.last().map_or(0.0, |phase| phase.to);
     let count = bucket_count(series, last - first, STEPS);
     let step = (last - first) / f64::from(count);
-    for (number, bucket) in (0_u16..).zip(bucket_samples(&series.raw, first, last, count)) {
+    for (number, bucket) in (0_u16..).zip(bucket_samples(&attribute_to_fault(series), first, last, count)) {
         let total = bucket.good + bucket.bad;
         if total == 0 {
             continue;
