@@ -339,7 +339,7 @@ mod tests {
     fn confounders_precede_verdict_in_system_out() {
         let xml = render(&crate::report::fixture::comparison_with_confounder("name"));
         let (label, verdict) =
-            (xml.find("confounder: Kubernetes: "), xml.find("inconclusive (after: holds)\nThe one"));
+            (xml.find("confounder: Kubernetes: "), xml.find("inconclusive (after: holds)\n0 of 1"));
         assert!(label.is_some() && label < verdict, "{xml}");
     }
 

@@ -1,33 +1,37 @@
 //! Markdown, for pull requests and job summaries.
 //!
+//! ```text
+//!  confounders, verdict, decision, short table, a few runs over time   always visible, at most 40 lines
+//!  other runs over time, statistics, details of every run              folded
+//! ```
+//!
 //! Confounders and the verdict come first and are never omitted. If the report is too long, sections are omitted in a
 //! fixed order, and a note lists them. Before a table is omitted, its rows are cut: failures stay longest, and a count
 //! replaces the rest. `escape` escapes all untrusted text.
 
 mod escape;
+mod over_time;
+mod run_details;
+mod statistics;
+mod table;
 
 use std::fmt::Write as _;
 
 use super::ReportSummary;
-use super::summary::{
-    ProbeCheck, ProbeRow, RunSummary, Sentiment, SummaryStep, TimelineEvent, format_reaction,
-    format_sample_counts, format_seconds, format_success_ratio,
-};
-use crate::compare::{ComparedRun, MetricResult, MetricVerdict, RunComparison, RunOutcomeKind};
-use crate::series::{RawSample, SampleOutcome, Series};
-use crate::text::pluralize;
+use super::decision::decide;
+use super::key_rows::{DIFFERENCE_MARK, KeyRow, MARK_MEANING, key_rows};
+use super::summary::{RunSummary, Sentiment};
+use crate::compare::{Confounder, RunComparison};
+use crate::text::{capitalize, pluralize};
 
 pub use escape::{code_block, escape_cell, escape_element, escape_inline};
 
 /// The maximum size of a comment on GitHub, with a reserve.
 pub const MAX_COMMENT_BYTES: usize = 65_000;
-/// The number of bars of a sparkline.
-const SPARKLINE_BARS: usize = 40;
-/// The bars by height.
-const BAR_CHARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-
-/// The number of events in the timeline.
-const MAX_TIMELINE_ROWS: usize = 100;
+/// The maximum number of rows of a table that is not folded.
+const MAX_VISIBLE_ROWS: usize = 8;
+/// The maximum length of an observed value that is not folded, in characters.
+const MAX_VISIBLE_TEXT: usize = 60;
 /// The fewest rows to which all tables are cut before a section is omitted.
 const MIN_ROWS: usize = 10;
 
@@ -37,21 +41,27 @@ enum OptionalSection {
     Environment,
     Timeline,
     Samples,
-    Runs,
+    OtherStrips,
     Steps,
+    Runs,
+    Statistics,
+    Strips,
     Table,
-    Reason,
+    Decision,
 }
 
 impl OptionalSection {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 10] = [
         Self::Environment,
         Self::Timeline,
         Self::Samples,
-        Self::Runs,
+        Self::OtherStrips,
         Self::Steps,
+        Self::Runs,
+        Self::Statistics,
+        Self::Strips,
         Self::Table,
-        Self::Reason,
+        Self::Decision,
     ];
 
     fn name(self) -> &'static str {
@@ -59,11 +69,28 @@ impl OptionalSection {
             Self::Environment => "the environment",
             Self::Timeline => "the timeline",
             Self::Samples => "the samples",
-            Self::Runs => "the runs",
+            Self::OtherStrips => "the other runs over time",
             Self::Steps => "the activities",
+            Self::Runs => "the runs",
+            Self::Statistics => "the statistics",
+            Self::Strips => "the runs over time",
             Self::Table => "the table",
-            Self::Reason => "the reason",
+            Self::Decision => "the decision",
         }
+    }
+}
+
+/// The sections of a report, and the maximum number of rows in each table.
+#[derive(Clone, Copy, Debug)]
+struct Selection {
+    /// How many sections are left out, in the order of omission.
+    left_out: usize,
+    max_rows: usize,
+}
+
+impl Selection {
+    fn has(self, section: OptionalSection) -> bool {
+        OptionalSection::ALL.iter().skip(self.left_out).any(|kept| *kept == section)
     }
 }
 
@@ -72,12 +99,12 @@ impl OptionalSection {
 /// Sections are omitted one by one until it fits. Confounders and headline always stay, truncated if necessary.
 pub fn render(summary: &ReportSummary, limit: usize) -> String {
     for left_out in 0..=OptionalSection::ALL.len() {
-        let text = render_without(summary, left_out, usize::MAX);
+        let text = render_selection(summary, Selection { left_out, max_rows: usize::MAX });
         if text.len() <= limit {
             return text;
         }
         let fewest_rows = match OptionalSection::ALL.get(left_out) {
-            Some(OptionalSection::Runs | OptionalSection::Steps) => MIN_ROWS,
+            Some(OptionalSection::Steps | OptionalSection::Runs | OptionalSection::Statistics) => MIN_ROWS,
             Some(OptionalSection::Table) => 1,
             _ => continue,
         };
@@ -95,12 +122,13 @@ pub fn render(summary: &ReportSummary, limit: usize) -> String {
 
 /// Renders the report with as many rows in each table as fit; `None` if even the fewest do not fit.
 fn cut_rows(summary: &ReportSummary, left_out: usize, fewest: usize, limit: usize) -> Option<String> {
-    let mut best = Some(render_without(summary, left_out, fewest)).filter(|text| text.len() <= limit)?;
+    let mut best = Some(render_selection(summary, Selection { left_out, max_rows: fewest }))
+        .filter(|text| text.len() <= limit)?;
     // a row has more than one byte, so the limit is too many
     let (mut fitting, mut excess) = (fewest, limit.max(fewest));
     while excess - fitting > 1 {
         let rows = fitting + (excess - fitting) / 2;
-        let text = render_without(summary, left_out, rows);
+        let text = render_selection(summary, Selection { left_out, max_rows: rows });
         if text.len() <= limit {
             (fitting, best) = (rows, text);
         } else {
@@ -110,65 +138,166 @@ fn cut_rows(summary: &ReportSummary, left_out: usize, fewest: usize, limit: usiz
     Some(best)
 }
 
-/// Renders the report without the first sections, and with at most some rows in each table.
-fn render_without(summary: &ReportSummary, left_out: usize, max_rows: usize) -> String {
-    let has = |part: OptionalSection| !OptionalSection::ALL[..left_out].contains(&part);
+/// Renders the report with the selected sections.
+fn render_selection(summary: &ReportSummary, selection: Selection) -> String {
     let mut out = confounder_lines(summary, false) + &format_headline(summary);
-    if has(OptionalSection::Reason) {
-        write_reason(summary, &mut out);
+    if selection.has(OptionalSection::Decision) {
+        let decision = escape::escape_phrase(&decide(summary), false);
+        if !decision.is_empty() {
+            let _ = write!(out, "\n{decision}\n");
+        }
     }
     match &summary.comparison {
-        Some(comparison) if has(OptionalSection::Table) => write_metrics(comparison, max_rows, &mut out),
-        None if has(OptionalSection::Table) => {
-            summary.runs.iter().for_each(|run| write_probes(run, max_rows, &mut out));
-        }
-        _ => {}
+        Some(comparison) => write_comparison(summary, comparison, selection, &mut out),
+        None => match summary.runs.as_slice() {
+            [run] => write_single_run(run, selection, &mut out),
+            runs => write_several_runs(runs, selection, &mut out),
+        },
     }
-    if let Some(comparison) = summary.comparison.as_ref().filter(|_| has(OptionalSection::Runs)) {
-        write_runs(comparison, max_rows, &mut out);
-    }
-    for run in &summary.runs {
-        let mut details = String::new();
-        if has(OptionalSection::Steps) {
-            write_steps(run, max_rows, &mut details);
-        }
-        if has(OptionalSection::Samples) {
-            write_samples(run, max_rows, &mut details);
-        }
-        if has(OptionalSection::Timeline) {
-            write_timeline(run, &mut details);
-        }
-        if has(OptionalSection::Environment) {
-            write_environment(run, &mut details);
-        }
-        if !details.is_empty() {
-            let _ = write!(
-                out,
-                "\n<details><summary>{} <b>{}</b>: {}</summary>\n{details}\n</details>\n",
-                sentiment_emoji(run.sentiment),
-                escape_element(&run.label()),
-                escape_element(&run.verdict)
-            );
-        }
-    }
-    if left_out > 0 {
-        let names: Vec<&str> = OptionalSection::ALL[..left_out].iter().map(|part| part.name()).collect();
+    if selection.left_out > 0 {
+        let omitted = OptionalSection::ALL.iter().take(selection.left_out);
+        let names: Vec<&str> = omitted.map(|section| section.name()).collect();
         let _ = write!(out, "\n_Omitted to fit the size limit: {}._\n", names.join(", "));
     }
     out
+}
+
+fn write_comparison(
+    summary: &ReportSummary,
+    comparison: &RunComparison,
+    selection: Selection,
+    out: &mut String,
+) {
+    if selection.has(OptionalSection::Table) {
+        write_key_rows(&key_rows(comparison), out);
+    }
+    if selection.has(OptionalSection::Strips) {
+        over_time::write_selected_runs(summary, comparison, out);
+    }
+    let mut other = String::new();
+    if selection.has(OptionalSection::OtherStrips) {
+        over_time::write_other_runs(summary, comparison, selection.max_rows, &mut other);
+    }
+    write_details("Other runs and probes over time", &other, out);
+    let mut numbers = String::new();
+    if selection.has(OptionalSection::Statistics) {
+        statistics::write_statistics(comparison, selection.max_rows, &mut numbers);
+    }
+    write_details("Statistics: differences, intervals, margins", &numbers, out);
+    let mut runs = String::new();
+    if selection.has(OptionalSection::Runs) {
+        statistics::write_runs(comparison, selection.max_rows, &mut runs);
+    }
+    for run in &summary.runs {
+        write_run_details(run, selection, &mut runs);
+    }
+    let title =
+        format!("{}: reasons, targets, environment, reproduction", pluralize(summary.runs.len(), "run"));
+    write_details(&title, &runs, out);
+}
+
+fn write_single_run(run: &RunSummary, selection: Selection, out: &mut String) {
+    let checks =
+        run.probes.iter().flat_map(|probe| [Some(&probe.before), probe.during.as_ref(), Some(&probe.after)]);
+    let is_long = checks.flatten().any(|check| check.observed.chars().count() > MAX_VISIBLE_TEXT);
+    let is_cut = is_long || run.probes.len() > MAX_VISIBLE_ROWS;
+    if selection.has(OptionalSection::Table) {
+        let max_rows = selection.max_rows.min(MAX_VISIBLE_ROWS);
+        run_details::write_probes(run, max_rows, MAX_VISIBLE_TEXT, out);
+    }
+    if selection.has(OptionalSection::Strips) {
+        over_time::write_probes_of_run(run, out);
+    }
+    if is_cut && selection.has(OptionalSection::Runs) {
+        let mut probes = String::new();
+        run_details::write_probes(run, selection.max_rows, usize::MAX, &mut probes);
+        write_details("The steady state in full", &probes, out);
+    }
+    write_run_details(run, selection, out);
+}
+
+fn write_several_runs(runs: &[RunSummary], selection: Selection, out: &mut String) {
+    let row = |run: &RunSummary| {
+        let cells = vec![run.label(), run.verdict.clone(), run.reason.clone()];
+        (run.sentiment == Sentiment::Bad, cells)
+    };
+    let rows: Vec<_> = runs.iter().map(row).collect();
+    if selection.has(OptionalSection::Table) {
+        let visible = selection.max_rows.min(2 * MAX_VISIBLE_ROWS);
+        table::write_table(&["run", "verdict", "reason"], rows, visible, out);
+    }
+    let mut details = String::new();
+    for run in runs {
+        write_run_details(run, selection, &mut details);
+    }
+    let title = format!("{}: checks, targets, environment, reproduction", pluralize(runs.len(), "run"));
+    write_details(&title, &details, out);
+}
+
+/// Writes a folded section, unless it is empty.
+fn write_details(title: &str, content: &str, out: &mut String) {
+    if !content.is_empty() {
+        let _ =
+            write!(out, "\n<details><summary>{}</summary>\n{content}\n</details>\n", escape_element(title));
+    }
+}
+
+/// Writes the folded details of a run.
+fn write_run_details(run: &RunSummary, selection: Selection, out: &mut String) {
+    let mut details = String::new();
+    if selection.has(OptionalSection::Runs) && run.arm.is_some() {
+        run_details::write_probes(run, selection.max_rows, usize::MAX, &mut details);
+    }
+    if selection.has(OptionalSection::Steps) {
+        run_details::write_steps(run, selection.max_rows, &mut details);
+    }
+    if selection.has(OptionalSection::Samples) {
+        run_details::write_samples(run, selection.max_rows, &mut details);
+    }
+    if selection.has(OptionalSection::Timeline) {
+        run_details::write_timeline(run, &mut details);
+    }
+    if selection.has(OptionalSection::Environment) {
+        run_details::write_environment(run, &mut details);
+    }
+    if !details.is_empty() {
+        let _ = write!(
+            out,
+            "\n<details><summary>{} <b>{}</b>: {}</summary>\n{details}\n</details>\n",
+            sentiment_emoji(run.sentiment),
+            escape_element(&run.label()),
+            escape_element(&run.verdict)
+        );
+    }
+}
+
+/// Writes the short table, and the meaning of its mark if a row has it.
+fn write_key_rows(rows: &[KeyRow], out: &mut String) {
+    let cells = |row: &KeyRow| {
+        let mark = if row.is_difference { format!(" {DIFFERENCE_MARK}") } else { String::new() };
+        vec![
+            escape::escape_phrase(&row.label, true),
+            escape_cell(&row.before),
+            format!("{}{mark}", escape_cell(&row.after)),
+        ]
+    };
+    table::write_cells(&["", "before", "after"], &rows.iter().map(cells).collect::<Vec<_>>(), out);
+    if rows.iter().any(|row| row.is_difference) {
+        let _ = write!(out, "\n{DIFFERENCE_MARK} {MARK_MEANING}\n");
+    }
 }
 
 /// Formats the confounders; in brief, only their kinds.
 fn confounder_lines(summary: &ReportSummary, in_brief: bool) -> String {
     let labels =
         summary.comparison.as_ref().map(|comparison| comparison.confounders.as_slice()).unwrap_or_default();
-    let line = |text: &str| format!("> **Confounder:** {text}\n\n");
-    if labels.is_empty() {
-        String::new()
-    } else if in_brief {
-        line(&labels.iter().map(|label| label.kind.name()).collect::<Vec<_>>().join(", "))
-    } else {
-        labels.iter().map(|label| line(&escape_inline(&label.text))).collect()
+    let line = |label: &Confounder, text: &str| format!("> **{}:** {text}\n\n", capitalize(label.heading()));
+    match labels {
+        [] => String::new(),
+        [first, ..] if in_brief => {
+            line(first, &labels.iter().map(|label| label.kind.name()).collect::<Vec<_>>().join(", "))
+        }
+        labels => labels.iter().map(|label| line(label, &escape_inline(&label.text))).collect(),
     }
 }
 
@@ -189,216 +318,6 @@ fn sentiment_emoji(tone: Sentiment) -> &'static str {
     }
 }
 
-fn write_reason(summary: &ReportSummary, out: &mut String) {
-    let text = summary.reason();
-    if !text.is_empty() {
-        let _ = write!(out, "\n{}\n", escape_inline(&text));
-    }
-    if let Some(comparison) = &summary.comparison {
-        let _ = write!(out, "\n{}\n", escape_inline(&comparison.format_counts()));
-        if comparison.is_unreplicated() {
-            out.push_str(
-                "\nSeen once: with fewer than 3 valid runs in an arm, this shows what can happen, not how often.\n",
-            );
-        }
-        if let Some(needed) = &comparison.required_runs {
-            let _ = write!(out, "\n{}\n", escape_inline(&needed.reason));
-        }
-    }
-}
-
-/// A row of a table: whether it shows a failure, and its cells.
-type MarkdownRow = (bool, Vec<String>);
-
-/// Writes a table. If it has too many rows, failures come first, and a count replaces the rest.
-fn write_table(columns: &[&str], mut rows: Vec<MarkdownRow>, max_rows: usize, out: &mut String) {
-    if rows.is_empty() {
-        return;
-    }
-    let _ = write!(out, "\n| {} |\n{}|\n", columns.join(" | "), "|---".repeat(columns.len()));
-    let omitted = if rows.len() > max_rows {
-        rows.sort_by_key(|(is_failure, _)| !is_failure);
-        rows.split_off(max_rows)
-    } else {
-        Vec::new()
-    };
-    for (_, cells) in &rows {
-        for text in cells {
-            let _ = write!(out, "| {} ", escape_cell(text));
-        }
-        out.push_str("|\n");
-    }
-    if !omitted.is_empty() {
-        let failures = omitted.iter().filter(|(is_failure, _)| *is_failure).count();
-        let failures = if failures > 0 { format!(", {failures} with failures") } else { String::new() };
-        let _ = write!(out, "\n_{} omitted{failures}._\n", pluralize(omitted.len(), "row"));
-    }
-}
-
-fn write_metrics(comparison: &RunComparison, max_rows: usize, out: &mut String) {
-    let columns = ["probe", "metric", "before", "after", "difference", "95 % interval", "result"];
-    let row = |row: &MetricResult| {
-        let cells = vec![
-            row.probe.clone(),
-            row.metric.label().to_owned(),
-            row.format_before(),
-            row.format_after(),
-            row.format_difference(),
-            row.format_interval(),
-            row.format_result(),
-        ];
-        (row.result == MetricVerdict::Worse, cells)
-    };
-    write_table(&columns, comparison.metrics.iter().map(row).collect(), max_rows, out);
-}
-
-fn write_runs(comparison: &RunComparison, max_rows: usize, out: &mut String) {
-    let row = |run: &ComparedRun| {
-        let name = format!("{} {}", run.arm.name(), run.repeat);
-        (run.outcome != RunOutcomeKind::Held, vec![name, run.outcome.name().to_owned(), run.reason.clone()])
-    };
-    let rows = comparison.runs.iter().map(row).collect();
-    write_table(&["run", "outcome", "reason"], rows, max_rows, out);
-}
-
-fn write_probes(run: &RunSummary, max_rows: usize, out: &mut String) {
-    let has_during = run.probes.iter().any(|probe| probe.during.is_some());
-    let mut columns = vec!["steady state", "tolerated", "before", "during", "after"];
-    columns.retain(|column| has_during || *column != "during");
-    let row = |probe: &ProbeRow| {
-        let mut cells = vec![probe.name.clone(), probe.tolerated.clone(), format_check(&probe.before)];
-        if has_during {
-            cells.push(probe.during.as_ref().map(format_check).unwrap_or_default());
-        }
-        cells.push(format_check(&probe.after));
-        let mut checks =
-            [Some(&probe.before), probe.during.as_ref(), Some(&probe.after)].into_iter().flatten();
-        (checks.any(|check| check.state.sentiment() == Sentiment::Bad), cells)
-    };
-    write_table(&columns, run.probes.iter().map(row).collect(), max_rows, out);
-}
-
-fn format_check(check: &ProbeCheck) -> String {
-    let mark = sentiment_emoji(check.state.sentiment());
-    let shown = check.state.label();
-    if check.observed.is_empty() {
-        format!("{mark} {shown}")
-    } else {
-        format!("{mark} {shown}: {}", check.observed)
-    }
-}
-
-fn write_steps(run: &RunSummary, max_rows: usize, out: &mut String) {
-    for (name, steps) in [("Method", &run.method), ("Rollbacks", &run.rollbacks)] {
-        if steps.is_empty() {
-            continue;
-        }
-        let _ = writeln!(out, "\n**{name}**");
-        let row = |step: &SummaryStep| {
-            let cells = vec![step.name.clone(), format_step(step), format_targets(step)];
-            (step.state.sentiment() == Sentiment::Bad, cells)
-        };
-        write_table(&["step", "result", "targets"], steps.iter().map(row).collect(), max_rows, out);
-    }
-}
-
-fn format_step(step: &SummaryStep) -> String {
-    let shown = format!("{} {}", sentiment_emoji(step.state.sentiment()), step.state.label());
-    if step.detail.is_empty() { shown } else { format!("{shown}: {}", step.detail) }
-}
-
-fn format_targets(step: &SummaryStep) -> String {
-    const MAX_SHOWN: usize = 10;
-    let shown = |(target, done): &(String, Option<bool>)| {
-        if *done == Some(false) { format!("{target} (not changed)") } else { target.clone() }
-    };
-    let mut all: Vec<String> = step.targets.iter().take(MAX_SHOWN).map(shown).collect();
-    if step.targets.len() > MAX_SHOWN {
-        all.push(format!("and {} more", step.targets.len() - MAX_SHOWN));
-    }
-    all.join(", ")
-}
-
-fn write_samples(run: &RunSummary, max_rows: usize, out: &mut String) {
-    if run.samples.is_empty() {
-        return;
-    }
-    out.push_str("\n**Samples**\n");
-    let mut rows: Vec<MarkdownRow> = Vec::new();
-    for series in &run.samples {
-        for stats in &series.phases {
-            let latency = |of: fn(&crate::series::LatencyStats) -> f64| {
-                stats.latency.as_ref().map(|latency| format!("{:.1} ms", of(latency))).unwrap_or_default()
-            };
-            let cells = vec![
-                series.probe.clone(),
-                stats.phase.name().to_owned(),
-                format_sample_counts(stats),
-                format_success_ratio(stats).unwrap_or_default(),
-                latency(|latency| latency.p50),
-                latency(|latency| latency.p95),
-            ];
-            rows.push((stats.count(SampleOutcome::Ok) < stats.total(), cells));
-        }
-    }
-    write_table(&["probe", "phase", "samples", "ok", "p50", "p95"], rows, max_rows, out);
-    for series in &run.samples {
-        let reaction = format_reaction(series).join(", ");
-        let line = sparkline(series);
-        let line = if line.is_empty() { line } else { format!("`{line}` ") };
-        let _ = write!(out, "\n{}: {line}{}\n", escape_inline(&series.probe), escape_inline(&reaction));
-    }
-}
-
-/// Draws the latency of a probe over time; × marks steps in which most samples were not good.
-fn sparkline(series: &Series) -> String {
-    let raw = &series.raw;
-    if raw.is_empty() {
-        return String::new();
-    }
-    let wide = raw.len().div_ceil(SPARKLINE_BARS).max(1);
-    let good = |sample: &&RawSample| sample.2 == SampleOutcome::Ok;
-    let height = |chunk: &[RawSample]| -> Option<f64> {
-        let latencies: Vec<f64> = chunk.iter().filter(good).filter_map(|sample| sample.1).collect();
-        (latencies.len() * 2 >= chunk.len() && !latencies.is_empty())
-            .then(|| latencies.iter().copied().fold(0.0, f64::max))
-    };
-    let heights: Vec<Option<f64>> = raw.chunks(wide).map(height).collect();
-    let highest = heights.iter().flatten().copied().fold(0.0, f64::max);
-    let bar = |height: &Option<f64>| match height {
-        None => '×',
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a share of a small number
-        Some(height) if highest > 0.0 => {
-            BAR_CHARS[((height / highest * 7.0).round().clamp(0.0, 7.0)) as usize]
-        }
-        Some(_) => BAR_CHARS[0],
-    };
-    heights.iter().map(bar).collect()
-}
-
-fn write_timeline(run: &RunSummary, out: &mut String) {
-    if run.timeline.is_empty() {
-        return;
-    }
-    out.push_str("\n**Timeline**\n");
-    // in order of time: the reader follows what led to a failure
-    let (shown, omitted) = run.timeline.split_at(run.timeline.len().min(MAX_TIMELINE_ROWS));
-    let row = |event: &TimelineEvent| (false, vec![format_seconds(event.at), event.description.clone()]);
-    write_table(&["time", "event"], shown.iter().map(row).collect(), usize::MAX, out);
-    let omitted = omitted.len() + run.omitted_events;
-    if omitted > 0 {
-        let _ = write!(out, "\n_{} omitted._\n", pluralize(omitted, "event"));
-    }
-}
-
-fn write_environment(run: &RunSummary, out: &mut String) {
-    out.push_str("\n**Environment and reproduction**\n\n");
-    for (name, value) in &run.environment {
-        let _ = writeln!(out, "- {name}: {}", escape_inline(value));
-    }
-    let _ = write!(out, "\n{}", code_block(&run.reproduction_commands().join("\n")));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -413,12 +332,12 @@ mod tests {
         let whole = render(&summary, MAX_COMMENT_BYTES);
         assert!(whole.starts_with("### "), "{whole}");
         assert!(whole.contains("**Timeline**") && !whole.contains("Omitted"), "{whole}");
-        for limit in [whole.len() - 1, 600, 400, 300, 200] {
+        for limit in [whole.len() - 1, 600, 400, 300, 250] {
             let text = render(&summary, limit);
             assert!(text.len() <= limit, "{} > {limit}", text.len());
             assert!(text.starts_with("### ❌ deviated: deviated"), "{text}");
             assert!(
-                limit < 300 || text.contains("Omitted to fit the size limit: the environment"),
+                limit < 400 || text.contains("Omitted to fit the size limit: the environment"),
                 "{limit}: {text}"
             );
         }
@@ -453,7 +372,7 @@ mod tests {
         let name = |index: usize| format!("the shop answers on path {index} within two seconds");
         let probe = |index: usize| {
             json!({"activity": {"type": "probe", "name": name(index)}, "status": "succeeded",
-                "tolerance_met": index + 1 < count, "output": {"status": 200, "headers": {}, "body": "hello ".repeat(9)}})
+                "tolerance_met": index + 1 < count, "output": {"status": 200, "headers": {}, "body": "hello ".repeat(7)}})
         };
         let step = |index: usize| {
             json!({"activity": {"type": "probe", "name": format!("step {index}")},
@@ -472,30 +391,61 @@ mod tests {
     fn rows_are_cut_and_failures_come_first() {
         let text = render(&large_run(1000), MAX_COMMENT_BYTES);
         assert!(text.len() <= MAX_COMMENT_BYTES && text.len() > MAX_COMMENT_BYTES - 1000, "{}", text.len());
-        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| the shop")).collect();
+        // the first rows are visible, and all of them are folded
+        let (visible, folded) = text.split_once("<details>").unwrap();
+        let rows: Vec<&str> = visible.lines().filter(|line| line.starts_with("| the shop")).collect();
+        assert!(rows.len() == MAX_VISIBLE_ROWS && rows[0].contains("path 999 "), "{rows:?}");
+        let rows: Vec<&str> = folded.lines().filter(|line| line.starts_with("| the shop")).collect();
         assert!(rows[0].contains("path 999 ") && rows[0].contains("❌ not met"), "{}", rows[0]);
         assert!(rows[1].contains("path 0 ") && rows.len() > 100, "{} rows", rows.len());
-        assert!(text.contains(&format!("\n_{} rows omitted._\n", 1000 - rows.len())), "{text}");
+        assert!(folded.contains(&format!("\n_{} rows omitted._\n", 1000 - rows.len())), "{text}");
         let steps: Vec<&str> = text.lines().filter(|line| line.starts_with("| step ")).collect();
         assert!(steps[1].starts_with("| step 999 | ❌ failed"), "{steps:?}");
         // what is not cut keeps its order
-        let text = render(&large_run(20), MAX_COMMENT_BYTES);
+        let text = render(&large_run(MAX_VISIBLE_ROWS), MAX_COMMENT_BYTES);
         let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| the shop")).collect();
-        assert!(rows.len() == 20 && rows[0].contains("path 0 ") && !text.contains("omitted"), "{text}");
+        assert!(
+            rows.len() == MAX_VISIBLE_ROWS && rows[0].contains("path 0 ") && !text.contains("omitted"),
+            "{text}"
+        );
         // the smallest limits name the failure alone
-        let text = render(&large_run(1000), 600);
+        let text = render(&large_run(1000), 700);
         assert!(text.contains("path 999 ") && text.contains("_999 rows omitted._"), "{text}");
     }
 
-    #[test]
-    fn count_of_omitted_rows_includes_failures() {
-        let mut out = String::new();
-        let rows = [false, true, true].map(|failed| (failed, vec![failed.to_string()])).to_vec();
-        write_table(&["a"], rows, 1, &mut out);
-        assert_eq!(out, "\n| a |\n|---|\n| true |\n\n_2 rows omitted, 1 with failures._\n");
+    /// Returns the text after a code span that starts with some backticks.
+    fn end_of_code_span(text: &str, ticks: usize) -> Option<&str> {
+        let mut at = 0;
+        while let Some(found) = text[at..].find('`') {
+            let from = at + found;
+            let run = text[from..].len() - text[from..].trim_start_matches('`').len();
+            at = from + run;
+            if run == ticks {
+                return Some(&text[at..]);
+            }
+        }
+        None
     }
 
-    /// Returns the text outside code blocks that no backslash escapes.
+    /// Appends the text of a line outside code spans that no backslash escapes.
+    fn push_live(line: &str, out: &mut String) {
+        let mut rest = line;
+        while let Some(c) = rest.chars().next() {
+            let ticks = rest.len() - rest.trim_start_matches('`').len();
+            let after = &rest[ticks.max(c.len_utf8())..];
+            rest = match c {
+                '\\' => after.chars().next().map_or(after, |escaped| &after[escaped.len_utf8()..]),
+                // a code span ends at as many backticks; otherwise it is text
+                '`' => end_of_code_span(after, ticks).unwrap_or(after),
+                c => {
+                    out.push(c);
+                    after
+                }
+            };
+        }
+    }
+
+    /// Returns the text outside code that no backslash escapes.
     fn live(text: &str) -> String {
         let mut out = String::new();
         let mut fence: Option<String> = None;
@@ -512,12 +462,14 @@ mod tests {
                 }
             }
         }
-        let mut chars = shown.chars();
-        while let Some(c) = chars.next() {
-            match c {
-                '\\' => drop(chars.next()),
-                c => out.push(c),
+        for line in shown.lines() {
+            // Markdown has no meaning in the lines of HTML elements
+            if line.starts_with('<') {
+                out += line
+            } else {
+                push_live(line, &mut out)
             }
+            out.push('\n');
         }
         out
     }
@@ -538,7 +490,8 @@ mod tests {
     proptest! {
         #[test]
         fn untrusted_text_adds_no_table_cell_or_element(text in ".*|[@#<>|`\\[\\]!*_~&:\\n\\r ]{0,40}(https?://|www\\.|@a|#1|a/b#1|GH-1)?.{0,10}") {
-            let plain = render(&summary("x"), MAX_COMMENT_BYTES);
+            // as long as the text: long values have a second, folded table
+            let plain = render(&summary(&"x".repeat(text.chars().count())), MAX_COMMENT_BYTES);
             let whole = render(&summary(&text), MAX_COMMENT_BYTES);
             // the same number of table rows and cells
             let shape = |text: &str| live(text).lines().filter(|line| line.starts_with('|'))

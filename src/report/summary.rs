@@ -6,7 +6,7 @@ mod build;
 mod format;
 
 use crate::compare::RunComparison;
-use crate::journal::Record;
+use crate::journal::{Record, RunVerdict};
 use crate::series::Series;
 
 pub use build::shorten;
@@ -32,6 +32,8 @@ pub struct RunSummary {
     pub is_trial_run: bool,
     /// The verdict: `held`, `deviated`…
     pub verdict: String,
+    /// The verdict, if this version knows it and the run is finished.
+    pub kind: Option<RunVerdict>,
     pub sentiment: Sentiment,
     /// The reason for the verdict.
     pub reason: String,

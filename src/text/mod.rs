@@ -18,6 +18,6 @@ mod truncate;
 
 pub use digits::{format_percent, format_significant, format_whole_percent, to_hex};
 pub use invisible::{is_invisible, replace_invisible};
-pub use quote::{pluralize, quote, shorten, to_sentence};
+pub use quote::{capitalize, pluralize, quote, shorten, to_sentence};
 pub use sanitize::{sanitize, sanitize_lines};
 pub use truncate::{truncate, truncate_bytes, truncate_line, truncate_with_length};

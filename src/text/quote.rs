@@ -22,10 +22,13 @@ pub fn pluralize(count: usize, noun: &str) -> String {
 
 /// Makes a sentence of a phrase: a capital letter and a full stop.
 pub fn to_sentence(phrase: &str) -> String {
+    if phrase.is_empty() { String::new() } else { capitalize(phrase) + "." }
+}
+
+/// Makes the first letter a capital.
+pub fn capitalize(phrase: &str) -> String {
     let mut letters = phrase.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).chain(['.']).collect())
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[cfg(test)]

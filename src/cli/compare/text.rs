@@ -2,11 +2,13 @@
 
 use crate::compare::{ComparedRun, RunComparison};
 use crate::console::sanitize;
+use crate::report::decision::decide_comparison;
+use crate::report::key_rows::{DIFFERENCE_MARK, KeyRow, MARK_MEANING, key_rows};
 
 /// Maximum width of a table cell.
 const MAX_WIDTH: usize = 60;
 
-/// Renders confounders, verdict, metrics and void runs; with `wide` all runs.
+/// Renders confounders, verdict, decision, the short table and void runs; with `wide` also the statistics and all runs.
 pub(super) fn text(comparison: &RunComparison, wide: bool) -> String {
     let mut out = String::new();
     let mut line = |text: &str| {
@@ -17,33 +19,46 @@ pub(super) fn text(comparison: &RunComparison, wide: bool) -> String {
         line(&format!("{}: {}", label.heading(), label.text));
     }
     line(&comparison.headline());
-    line(&comparison.reason);
-    line(&comparison.format_counts());
-    let more = [comparison.format_failure_limit(), comparison.format_detectable()];
-    more.iter().flatten().for_each(|text| line(text));
-    if let Some(needed) = &comparison.required_runs {
-        line(&needed.reason);
-    }
+    line(&decide_comparison(comparison).to_plain_text());
     if wide {
+        line(&comparison.reason);
+        line(&comparison.format_counts());
+        let more = [comparison.format_failure_limit(), comparison.format_detectable()];
+        more.iter().flatten().for_each(|text| line(text));
+        if let Some(needed) = &comparison.required_runs {
+            line(&needed.reason);
+        }
         line(&comparison.format_settings());
     }
-    out += &rows(comparison, wide);
+    out += &short_table(&key_rows(comparison));
+    if wide {
+        out += &statistics(comparison);
+    }
     let listed_runs: Vec<&ComparedRun> =
         if wide { comparison.runs.iter().collect() } else { comparison.void_runs().collect() };
     out += &runs(&listed_runs);
     out
 }
 
-fn rows(comparison: &RunComparison, wide: bool) -> String {
+fn short_table(rows: &[KeyRow]) -> String {
+    let cells = rows.iter().map(|row| {
+        let mark = if row.is_difference { format!(" {DIFFERENCE_MARK}") } else { String::new() };
+        vec![row.label.to_plain_text(), row.before.clone(), format!("{}{mark}", row.after)]
+    });
+    let mut out = table(&["MEASURE", "BEFORE", "AFTER"], cells.collect());
+    if rows.iter().any(|row| row.is_difference) {
+        out += &format!("{DIFFERENCE_MARK} {MARK_MEANING}\n");
+    }
+    out
+}
+
+fn statistics(comparison: &RunComparison) -> String {
     if comparison.metrics.is_empty() {
         return String::new();
     }
-    let mut head = vec!["PROBE", "METRIC", "BEFORE", "AFTER", "DIFFERENCE", "95 % INTERVAL", "RESULT"];
-    if wide {
-        head.push("P-VALUE");
-    }
+    let head = ["PROBE", "METRIC", "BEFORE", "AFTER", "DIFFERENCE", "95 % INTERVAL", "RESULT", "P-VALUE"];
     let cells = comparison.metrics.iter().map(|row| {
-        let mut cells = vec![
+        vec![
             row.probe.clone(),
             row.metric.label().to_owned(),
             row.format_before(),
@@ -51,11 +66,8 @@ fn rows(comparison: &RunComparison, wide: bool) -> String {
             row.format_difference(),
             row.format_interval(),
             row.format_result(),
-        ];
-        if wide {
-            cells.push(row.format_p());
-        }
-        cells
+            row.format_p(),
+        ]
     });
     table(&head, cells.collect())
 }

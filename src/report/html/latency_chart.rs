@@ -16,7 +16,7 @@ const RIGHT: f64 = 948.0;
 /// The height of a histogram.
 const HEIGHT: f64 = 46.0;
 /// The ratio of the bounds of neighbouring histogram steps.
-const STEP: f64 = 1.25;
+pub(super) const STEP: f64 = 1.25;
 
 /// Renders the latency of a probe in each phase.
 pub(super) fn latency_section(series: &Series) -> Markup {
@@ -110,7 +110,7 @@ fn histogram_path(latency: &LatencyStats, scale: &Axis, bottom: f64) -> String {
 }
 
 /// Returns 1, 2 and 5 times powers of ten between two numbers; only the powers if those are many.
-fn scale_ticks(least: f64, most: f64) -> Vec<f64> {
+pub(super) fn scale_ticks(least: f64, most: f64) -> Vec<f64> {
     let factors: &[f64] = if most / least > 2000.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
     let decades = (-3..=6).flat_map(|power| factors.iter().map(move |factor| factor * 10_f64.powi(power)));
     // without floating-point errors such as 0.30000000000000004

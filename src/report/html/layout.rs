@@ -2,14 +2,14 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::comparison::comparison_section;
 use super::latency_chart::latency_section;
-use super::run_strips::{run_marks, run_timelines, value_strip};
-use super::svg::{sentiment_class, sentiment_symbol, table};
+use super::svg::{phrase, sentiment_class, sentiment_symbol, table};
 use super::timeline::{numbered_events, timeline_chart};
-use crate::compare::RunComparison;
 use crate::report::ReportSummary;
+use crate::report::decision::decide;
 use crate::report::summary::{ProbeCheck, ProbeRow, RunSummary, Sentiment, SummaryStep, format_seconds};
-use crate::text::{pluralize, replace_invisible};
+use crate::text::{capitalize, pluralize, replace_invisible};
 
 const STYLE: &str = include_str!("style.css");
 /// The content security policy: nothing is loaded, executed or sent; the style is inline.
@@ -33,13 +33,12 @@ pub(super) fn render_page(summary: &ReportSummary) -> Markup {
                 header .(sentiment_class(summary.sentiment())) {
                     @if let Some(comparison) = &summary.comparison {
                         @for label in &comparison.confounders {
-                            p .label { strong { "Confounder: " } (replace_invisible(&label.text)) }
+                            p .label { strong { (capitalize(label.heading())) ": " } (replace_invisible(&label.text)) }
                         }
                     }
                     p .verdict { span .sign aria-hidden="true" { (sentiment_symbol(summary.sentiment())) } " " (replace_invisible(&summary.headline())) }
                     h1 { (replace_invisible(&summary.title())) }
-                    @let reason = summary.reason();
-                    @if !reason.is_empty() { p { (replace_invisible(&reason)) } }
+                    p .decision { (phrase(&decide(summary))) }
                 }
                 main {
                     @if let Some(comparison) = &summary.comparison { (comparison_section(summary, comparison)) }
@@ -48,59 +47,6 @@ pub(super) fn render_page(summary: &ReportSummary) -> Markup {
                 }
                 footer { p { "Written by kubectl-chaos. The journal has all details of a run." } }
             }
-        }
-    }
-}
-
-/// Renders the comparison.
-fn comparison_section(summary: &ReportSummary, comparison: &RunComparison) -> Markup {
-    html! {
-        section aria-labelledby="comparison" {
-            h2 #comparison { "Before and after" }
-            (run_marks(comparison))
-            p { (comparison.format_counts()) "." }
-            @if comparison.is_unreplicated() {
-                p .note {
-                    "Seen once: with fewer than 3 valid runs in an arm, this shows what can happen, not how often."
-                }
-            }
-            @if let Some(needed) = &comparison.required_runs { p .note { (replace_invisible(&needed.reason)) } }
-            (run_timelines(summary))
-            @if !comparison.metrics.is_empty() {
-                h3 { "Metrics" }
-                @let heads = ["probe", "metric", "before", "after", "runs", "difference", "95 % interval", "p", "result"];
-                (table("metrics", &heads, &html! {
-                    @for row in &comparison.metrics {
-                        tr {
-                            th scope="row" { (replace_invisible(&row.probe)) }
-                            td { (row.metric.label()) }
-                            td { (row.format_before()) }
-                            td { (row.format_after()) }
-                            td { (value_strip(row)) }
-                            td { (row.format_difference()) }
-                            td { (row.format_interval()) }
-                            td { (row.format_p()) }
-                            td { (replace_invisible(&row.format_result())) }
-                        }
-                    }
-                }))
-                p .key {
-                    svg .strip .inline viewBox="0 0 12 12" aria-hidden="true" { circle .before cx="6" cy="6" r="4.5" {} } " before  "
-                    svg .strip .inline viewBox="0 0 12 12" aria-hidden="true" { circle .after cx="6" cy="6" r="4.5" {} } " after, one mark for each run. The run is the unit of every test."
-                }
-            }
-            h3 { "Runs" }
-            (table("runs", &["run", "outcome", "reason", "journal"], &html! {
-                @for run in &comparison.runs {
-                    tr {
-                        th scope="row" { (run.arm.name()) " " (run.repeat) }
-                        td { (run.outcome.name()) }
-                        td { (replace_invisible(&run.reason)) }
-                        td { (replace_invisible(&run.source)) }
-                    }
-                }
-            }))
-            p .note { (comparison.format_settings()) "." }
         }
     }
 }

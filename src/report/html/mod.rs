@@ -1,20 +1,22 @@
 //! Renders a report as one HTML file without scripts or external resources.
 //!
 //! ```text
-//!  layout         the structure of the page, the tables
-//!  timeline       phases, actions, and each probe's latency and outcomes over time
-//!  latency_chart  the latency of good samples by phase
-//!  run_strips     the runs of both arms, side by side
-//!  svg            elements that several charts share
-//!  buckets        samples grouped by time
-//!  axis           scales and their ticks
+//!  layout           the structure of the page, the tables of a run
+//!  comparison       the short table, the statistics, the runs
+//!  timeline         phases, actions, and each probe's latency and outcomes over time
+//!  latency_chart    the latency of good samples by phase
+//!  run_strips       the runs of both arms over time, on one axis
+//!  latency_overlay  the latency of both arms in each phase, one over the other
+//!  svg              elements that several charts share
+//!  axis             scales and their ticks
 //! ```
 //!
 //! The template engine escapes every text. The content security policy prevents loading and execution in any case.
 
 mod axis;
-mod buckets;
+mod comparison;
 mod latency_chart;
+mod latency_overlay;
 mod layout;
 mod run_strips;
 mod svg;

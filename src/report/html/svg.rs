@@ -2,7 +2,9 @@
 
 use maud::{Markup, html};
 
+use crate::report::phrase::{Phrase, PhrasePart};
 use crate::report::summary::Sentiment;
+use crate::text::{replace_invisible, shorten};
 
 /// Returns the symbol of a sentiment.
 pub(super) fn sentiment_symbol(tone: Sentiment) -> &'static str {
@@ -11,6 +13,23 @@ pub(super) fn sentiment_symbol(tone: Sentiment) -> &'static str {
         Sentiment::Bad => "✗",
         Sentiment::Unclear => "○",
     }
+}
+
+/// Renders a phrase; its names are code.
+pub(super) fn phrase(phrase: &Phrase) -> Markup {
+    html! {
+        @for part in phrase.parts() {
+            @match part {
+                PhrasePart::Text(text) => { (replace_invisible(text)) }
+                PhrasePart::Name(name) => { code { (replace_invisible(&shorten(name))) } }
+            }
+        }
+    }
+}
+
+/// Renders a term with its definition as a hint.
+pub(super) fn term(term: &Markup, definition: &str) -> Markup {
+    html! { abbr title=(definition) { (term) } }
 }
 
 /// Wraps a table or chart that may be wider than the window. The keyboard can scroll it.

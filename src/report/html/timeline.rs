@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 use maud::{Markup, html};
 
 use super::axis::{Axis, format_coordinate, format_moment, round_up_scale};
-use super::buckets::{TimeBucket, bucket_count, bucket_samples};
 use super::svg::sentiment_class;
 use crate::clock::Timestamp;
+use crate::report::buckets::{TimeBucket, bucket_count, bucket_samples};
 use crate::report::summary::{RunSummary, TimelineEventKind, format_seconds, format_success_ratio};
 use crate::series::{SamplePhase, Series};
 use crate::text::replace_invisible;

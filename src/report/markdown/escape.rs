@@ -4,6 +4,7 @@
 //! backslash. Words that have a meaning without them become code: mentions, references, commits, URLs. GitHub does not
 //! link code, and a reader can copy it unchanged.
 
+use crate::report::phrase::{Phrase, PhrasePart};
 use crate::text::{is_invisible, replace_invisible};
 
 /// The minimum number of hexadecimal digits that GitHub takes for a commit.
@@ -152,15 +153,45 @@ pub fn escape_cell(text: &str) -> String {
     escape_inline(text)
 }
 
+/// Escapes a phrase; its names become code, so that a reader can copy them.
+pub(super) fn escape_phrase(phrase: &Phrase, in_table: bool) -> String {
+    let part = |part: &PhrasePart| match part {
+        PhrasePart::Text(text) => {
+            // escaping removes the spaces at both ends
+            let space = |is_there: bool| if is_there { " " } else { "" };
+            let (begin, end) = (space(text.starts_with(' ')), space(text.len() > 1 && text.ends_with(' ')));
+            format!("{begin}{}{end}", escape_inline(text))
+        }
+        PhrasePart::Name(name) if in_table => code_span_in_table(name),
+        PhrasePart::Name(name) => code_span(name),
+    };
+    phrase.parts().iter().map(part).collect()
+}
+
+/// Creates a code span with longer delimiters than any in the text.
+pub(super) fn code_span(text: &str) -> String {
+    // the comments of this program are found by such a beginning
+    let shown = on_one_line(&crate::text::shorten(text)).replace("<!", "<\u{fffd}");
+    let delimiter = "`".repeat(longest_backticks(&shown) + 1);
+    match shown.as_str() {
+        "" => "(no name)".to_owned(),
+        text if text.starts_with('`') || text.ends_with('`') => format!("{delimiter} {text} {delimiter}"),
+        text => format!("{delimiter}{text}{delimiter}"),
+    }
+}
+
+/// Creates a code span in a table, whose cells end at a bar even within code.
+pub(super) fn code_span_in_table(text: &str) -> String {
+    code_span(text).replace('|', "\\|")
+}
+
+fn longest_backticks(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
 /// Creates a code block with a longer fence than any in the text. No line starts an HTML comment.
 pub fn code_block(text: &str) -> String {
-    let mut longest = 0;
-    let mut run = 0;
-    for c in text.chars() {
-        run = if c == '`' { run + 1 } else { 0 };
-        longest = longest.max(run);
-    }
-    let fence = "`".repeat(longest.max(2) + 1);
+    let fence = "`".repeat(longest_backticks(text).max(2) + 1);
     // the comments of this program are found by such a line
     let shown = replace_invisible(text).replace("<!", "<\u{fffd}");
     format!("{fence}console\n{shown}\n{fence}\n")
@@ -226,6 +257,24 @@ mod tests {
         assert_eq!(escape_element("a-b </summary>\n"), "a-b &lt;/summary&gt;");
         assert_eq!(escape_element("0123456 <"), "<code>0123456 &lt;</code>");
         assert_eq!(escape_element("@x"), "<code>@x</code>");
+    }
+
+    #[test]
+    fn names_become_code_spans() {
+        let check = |text: &str, expected: &str| assert_eq!(code_span_in_table(text), expected, "{text:?}");
+        check("a-b_c", "`a-b_c`");
+        check("a`b|c", "``a`b\\|c``");
+        check("`a``", "``` `a`` ```");
+        check("@all <b>\nx", "`@all <b> x`");
+        check("<!-- x -->", "`<\u{fffd}-- x -->`");
+        check(" \n", "(no name)");
+        assert_eq!(code_span("a|b"), "`a|b`");
+    }
+
+    #[test]
+    fn phrase_keeps_the_spaces_around_names() {
+        let phrase = Phrase::new("+ a ").name("x*").text(" b, ").name("y").text(" ").name("z");
+        assert_eq!(escape_phrase(&phrase, false), "\\+ a `x*` b, `y` `z`");
     }
 
     #[test]

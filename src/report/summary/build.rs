@@ -7,7 +7,7 @@ use super::{
 use crate::clock::Timestamp;
 use crate::journal::Record;
 use crate::journal::{
-    EntryStatus, HypothesisCheck as Seen, JournalEntry, Keyword, Strictness, TargetRecord, judge,
+    EntryStatus, HypothesisCheck as Seen, JournalEntry, Keyword, RunVerdict, Strictness, TargetRecord, judge,
 };
 use crate::mutation::EffectState;
 use crate::text::truncate;
@@ -26,7 +26,7 @@ const MAX_EVENTS: usize = 500;
 pub(super) fn summarize_run(record: &Record) -> RunSummary {
     let content = &record.content;
     let extension = content.extension.as_ref();
-    let (verdict, reason) = verdict(record);
+    let (kind, verdict, reason) = verdict(record);
     let (timeline, omitted_events) = timeline_events(record);
     let environment = extension.and_then(|extension| extension.environment.as_ref());
     let arm = environment.and_then(|stood| Some((shorten(stood.arm.as_deref()?), stood.repeat.unwrap_or(1))));
@@ -37,6 +37,7 @@ pub(super) fn summarize_run(record: &Record) -> RunSummary {
         arm,
         sentiment: verdict_sentiment(&verdict),
         verdict,
+        kind,
         reason,
         start: content.start.clone(),
         duration: content.duration,
@@ -83,16 +84,17 @@ fn reproduction_inputs(record: &Record) -> ReproductionInputs {
 }
 
 /// Returns verdict and reason. A journal of the Chaos Toolkit has no verdict and is judged here.
-fn verdict(record: &Record) -> (String, String) {
+fn verdict(record: &Record) -> (Option<RunVerdict>, String, String) {
     let Some(extension) = &record.content.extension else {
         let (verdict, reason) = judge(&record.content, Strictness::Lenient);
-        return (verdict.name().to_owned(), shorten(&reason));
+        return (Some(verdict), verdict.name().to_owned(), shorten(&reason));
     };
     match &extension.verdict {
         Some(verdict) => {
-            (shorten(verdict.as_str()), shorten(extension.reason.as_deref().unwrap_or_default()))
+            let reason = shorten(extension.reason.as_deref().unwrap_or_default());
+            (verdict.known(), shorten(verdict.as_str()), reason)
         }
-        None => ("unfinished".to_owned(), "the run was killed, or is still running".to_owned()),
+        None => (None, "unfinished".to_owned(), "the run was killed, or is still running".to_owned()),
     }
 }
 

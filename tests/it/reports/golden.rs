@@ -69,7 +69,7 @@ fn reports_match_golden_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reports");
     let mut cases: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
-    assert!(cases.len() >= 12, "{cases:?}");
+    assert!(cases.len() >= 18, "{cases:?}");
     let mut wrong = Vec::new();
     for case in cases {
         let sandbox = Sandbox::new();

@@ -1,6 +1,7 @@
 //! Reports: written atomically to the requested path, with the same content from a run and from its journal.
 
 pub mod golden;
+mod visible_lines;
 
 use serde_json::{Value, json};
 

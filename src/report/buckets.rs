@@ -1,6 +1,6 @@
 //! Groups samples by time, for charts over time.
 
-use crate::series::{RawSample, SampleOutcome, Series};
+use crate::series::{RawSample, SampleOutcome, SamplePhase, Series};
 
 /// The samples that were due in one time step.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +15,19 @@ impl TimeBucket {
     pub(super) fn median(&self) -> Option<f64> {
         self.latencies.get(self.latencies.len() / 2).copied()
     }
+}
+
+/// Returns the samples, with those that the fault made bad in the fault.
+///
+/// A request that was in flight when the fault began was due before it.
+pub(super) fn attribute_to_fault(series: &Series) -> Vec<RawSample> {
+    let Some(fault) = series.seen(SamplePhase::Fault) else { return series.raw.clone() };
+    let shown = |RawSample(due, latency, outcome): &RawSample| {
+        let seconds = latency.map_or(series.deadline, |latency| latency / 1000.0);
+        let is_in_flight = *outcome != SampleOutcome::Ok && *due < fault.from && due + seconds >= fault.from;
+        RawSample(if is_in_flight { fault.from } else { *due }, *latency, *outcome)
+    };
+    series.raw.iter().map(shown).collect()
 }
 
 /// Returns the number of time steps: `most`, or fewer if there are fewer samples.
