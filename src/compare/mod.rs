@@ -30,6 +30,7 @@ pub use comparison::{
 pub use design::{Design, StopRule};
 pub use error::Error;
 pub use margin::Margin;
+pub use outcome::{VoidCause, run_outcome};
 pub use metric::{ArmStats, CensoredValue, EffectScale, Metric, MetricResult, MetricVerdict};
 
 pub use crate::journal::DesignKind;

@@ -11,13 +11,37 @@ use crate::journal::{
 use crate::mutation::{EffectState, NOTHING_CHANGED, NOTHING_MATCHED, ONLY_LOOKED};
 use crate::text::{quote, shorten};
 
-/// Classifies a run as held, failed or void, with the reason as a phrase.
-pub(super) fn classify_run(record: &Record) -> (RunOutcomeKind, String) {
-    let void = ended_early(record)
+/// Cause of a void run, as far as a trial acts on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VoidCause {
+    /// The workloads were not ready.
+    NotReady,
+    /// The fault had no target.
+    NoTarget,
+    /// The hypothesis has no probes.
+    NoProbes,
+    Other,
+}
+
+/// Returns whether a run held or failed; an error is the cause of a void run.
+pub fn run_outcome(record: &Record) -> Result<RunOutcomeKind, VoidCause> {
+    match classify_run(record) {
+        (RunOutcomeKind::Void, _) => Err(find_void(record).map_or(VoidCause::Other, |(cause, _)| cause)),
+        (outcome, _) => Ok(outcome),
+    }
+}
+
+/// Returns why a run is void, unless only its end decides.
+fn find_void(record: &Record) -> Option<(VoidCause, String)> {
+    ended_early(record)
         .or_else(|| missing_baseline(record.content.steady_states.before.as_ref()))
         .or_else(|| missing_fault(record))
-        .or_else(|| unsettled_probe(record));
-    if let Some(reason) = void {
+        .or_else(|| unsettled_probe(record).map(|reason| (VoidCause::Other, reason)))
+}
+
+/// Classifies a run as held, failed or void, with the reason as a phrase.
+pub(super) fn classify_run(record: &Record) -> (RunOutcomeKind, String) {
+    if let Some((_, reason)) = find_void(record) {
         return (RunOutcomeKind::Void, reason);
     }
     let checks = &record.content.steady_states;
@@ -40,48 +64,53 @@ pub(super) fn classify_run(record: &Record) -> (RunOutcomeKind, String) {
 }
 
 /// Returns why a run is void that was dry or did not complete.
-fn ended_early(record: &Record) -> Option<String> {
+fn ended_early(record: &Record) -> Option<(VoidCause, String)> {
+    let other = |reason: String| Some((VoidCause::Other, reason));
     if let Some(what) = record.dry() {
-        return Some(format!("dry run: {} skipped", quote(what)));
+        return other(format!("dry run: {} skipped", quote(what)));
     }
     let content = &record.content;
     if content.extension.as_ref().is_some_and(|extension| !extension.finished) {
-        return Some("the run is unfinished: it was killed, or is still running".to_owned());
+        return other("the run is unfinished: it was killed, or is still running".to_owned());
     }
     match &content.status {
         Keyword::Known(RunStatus::Completed | RunStatus::Failed) => None,
-        Keyword::Known(RunStatus::Aborted) => Some("an unexpected error ended the run".to_owned()),
+        Keyword::Known(RunStatus::Aborted) => other("an unexpected error ended the run".to_owned()),
         Keyword::Known(RunStatus::Interrupted) => {
             if let Some(cut) = content.interruption.as_ref().filter(|cut| cut.kind == NOT_READY) {
-                return Some(shorten(&cut.reason));
+                return Some((VoidCause::NotReady, shorten(&cut.reason)));
             }
             let reason = content.interruption.as_ref().map(|cut| cut.reason.as_str());
             let reason = reason
                 .or_else(|| content.extension.as_ref()?.reason.as_deref())
                 .filter(|reason| !reason.is_empty());
             let reason = reason.map(|reason| format!(": {}", shorten(reason))).unwrap_or_default();
-            Some(format!("the run was interrupted{reason}"))
+            other(format!("the run was interrupted{reason}"))
         }
-        Keyword::Unknown(other) => Some(format!("unknown status {}", quote(other))),
+        Keyword::Unknown(status) => other(format!("unknown status {}", quote(status))),
     }
 }
 
-fn missing_baseline(before: Option<&HypothesisCheck>) -> Option<String> {
+fn missing_baseline(before: Option<&HypothesisCheck>) -> Option<(VoidCause, String)> {
+    let other = |reason: String| Some((VoidCause::Other, reason));
     let Some(check) = before else {
-        return Some("the hypothesis was not checked before the method".to_owned());
+        return other("the hypothesis was not checked before the method".to_owned());
     };
     match check.steady_state_met {
-        Some(true) if check.probes.is_empty() => Some("the hypothesis has no probes".to_owned()),
+        Some(true) if check.probes.is_empty() => {
+            Some((VoidCause::NoProbes, "the hypothesis has no probes".to_owned()))
+        }
         Some(true) => None,
-        Some(false) => Some(format!("{} before the method", describe_unmet_probe(check))),
-        None => Some("the check of the hypothesis before the method is incomplete".to_owned()),
+        Some(false) => other(format!("{} before the method", describe_unmet_probe(check))),
+        None => other("the check of the hypothesis before the method is incomplete".to_owned()),
     }
 }
 
 /// Returns why the fault does not count: its effect was not confirmed, or it changed nothing.
-fn missing_fault(record: &Record) -> Option<String> {
+fn missing_fault(record: &Record) -> Option<(VoidCause, String)> {
+    let other = |reason: String| Some((VoidCause::Other, reason));
     let Some(extension) = &record.content.extension else {
-        return Some(
+        return other(
             "not a journal of kubectl-chaos: it does not state whether actions took effect".to_owned(),
         );
     };
@@ -91,9 +120,9 @@ fn missing_fault(record: &Record) -> Option<String> {
     for (place, action) in record.content.run.iter().enumerate().filter(|(_, played)| played.is_action()) {
         let recorded = records_by_pointer.get(format!("/run/{place}").as_str()).copied();
         let effect = match recorded.and_then(|recorded| recorded.effect.as_ref()) {
-            _ if !action.succeeded() => return Some(describe_failure(action)),
+            _ if !action.succeeded() => return other(describe_failure(action)),
             Some(effect) if effect.state.is(EffectState::Confirmed) => effect,
-            effect => return Some(describe_unconfirmed(action, effect)),
+            effect => return other(describe_unconfirmed(action, effect)),
         };
         begun = true;
         match effect.detail.as_str() {
@@ -107,11 +136,12 @@ fn missing_fault(record: &Record) -> Option<String> {
     if hit || helped && !missed {
         return None;
     }
-    Some(match (begun, missed) {
-        (false, _) => "no fault: no action of the method started".to_owned(),
-        (true, true) => "the fault had no target".to_owned(),
-        (true, false) => "no fault: the method only reads".to_owned(),
-    })
+    let (cause, reason) = match (begun, missed) {
+        (false, _) => (VoidCause::Other, "no fault: no action of the method started"),
+        (true, true) => (VoidCause::NoTarget, "the fault had no target"),
+        (true, false) => (VoidCause::Other, "no fault: the method only reads"),
+    };
+    Some((cause, reason.to_owned()))
 }
 
 fn describe_failure(action: &JournalEntry) -> String {
