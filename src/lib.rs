@@ -37,7 +37,7 @@
 //! | panic_guard | 0 | error_code |
 //! | journal | 0 | clock, error_code, event, experiment, mutation, series, value |
 //! | series | 0 | – |
-//! | compare | 1 | arm, error_code, experiment, journal, mutation, series, statistics, text, value |
+//! | compare | 1 | arm, clock, error_code, experiment, journal, mutation, series, statistics, text, value |
 //! | console | 1 | clock, error_code, mutation, event, experiment, text, tolerance, value |
 //! | report | 1 | clock, compare, error_code, journal, mutation, series, text, value |
 //! | http_client | 1 | error_code, experiment, substitution |

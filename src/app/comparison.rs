@@ -6,7 +6,7 @@ use super::context::AppContext;
 use super::error::AppError;
 use super::load_journals::load_all;
 use super::outcome::Outcome;
-use crate::compare::{CompareOptions, ComparisonVerdict, Margin, RunComparison, compare};
+use crate::compare::{CompareOptions, ComparisonVerdict, Margin, PrimaryMetric, RunComparison, compare};
 use crate::journal::Record;
 
 /// What to compare, and how.
@@ -16,9 +16,18 @@ pub(crate) struct CompareRequest {
     pub(crate) before: Vec<PathBuf>,
     /// Journals of the runs after the change.
     pub(crate) after: Vec<PathBuf>,
-    pub(crate) margin: Margin,
+    pub(crate) rules: ComparisonRules,
     /// Verdicts that are a deviation.
     pub(crate) fail_on: Vec<ComparisonVerdict>,
+}
+
+/// What the user decides about a comparison, before the runs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ComparisonRules {
+    /// The differences that are too small to matter.
+    pub(crate) margin: Margin,
+    /// The metric that is tested first.
+    pub(crate) primary: Option<PrimaryMetric>,
 }
 
 /// What came of a comparison.
@@ -36,7 +45,7 @@ pub(crate) fn compare_files(
 ) -> Result<CompareOutcome, AppError> {
     let before = load_all(&request.before)?;
     let after = load_all(&request.after)?;
-    let comparison = compare_records(context, &before, &after, request.margin)?;
+    let comparison = compare_records(context, &before, &after, &request.rules)?;
     let outcome = Outcome::of_comparison(&comparison, &request.fail_on);
     Ok(CompareOutcome { outcome, records: [before, after].concat(), comparison })
 }
@@ -46,8 +55,9 @@ pub(super) fn compare_records(
     context: &AppContext,
     before: &[Record],
     after: &[Record],
-    margin: Margin,
+    rules: &ComparisonRules,
 ) -> Result<RunComparison, AppError> {
     let seed = context.connection.seed.unwrap_or(CompareOptions::default().seed);
-    Ok(compare(before, after, &CompareOptions { seed, margin })?)
+    let ComparisonRules { margin, primary } = rules.clone();
+    Ok(compare(before, after, &CompareOptions { seed, margin, primary })?)
 }

@@ -90,7 +90,7 @@ impl PublishArgs {
             comment_id: self.comment_id.clone(),
             comment_author: self.comment_author.clone(),
             pull_request: self.pull_request,
-            margin: self.rules.margin,
+            rules: self.rules.rules(),
             is_artifact: self.workflow_run,
             dry_run: self.dry_run,
             reports: self.reports.report_files(),

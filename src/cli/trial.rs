@@ -119,7 +119,7 @@ impl TrialArgs {
             effect_timeout: self.effect_timeout,
             sampling: self.sampling.options_of_trial(),
             fail_on: FailOn::all(&self.fail_on),
-            margin: self.rules.margin,
+            rules: self.rules.rules(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Design, Margin, MetricResult};
+use super::{Design, Margin, MetricResult, PrimaryMetric};
 use crate::arm::Arm;
 
 /// The verdict of a comparison: what it claims. `docs/statistics.md` has the rules.
@@ -136,7 +136,7 @@ pub enum ConfounderKind {
     Variables,
     /// The arms ran at different times.
     Time,
-    /// Runs overlapped in one arm only, or with runs of the same arm.
+    /// Runs ran at the same time as other runs.
     Overlap,
     /// It is unknown whether the number of runs depended on their outcomes.
     Design,
@@ -209,7 +209,7 @@ pub struct RunComparison {
     pub arms: Arms,
     /// The runs before, then those after, in the given order.
     pub runs: Vec<ComparedRun>,
-    /// The metrics, by probe; the probes are in the order of the first run that sampled them.
+    /// The metrics in the order of their priority: the primary one, then each metric over the probes.
     pub metrics: Vec<MetricResult>,
     /// The maximum share of false alarms of the whole comparison.
     pub level: f64,
@@ -219,19 +219,16 @@ pub struct RunComparison {
     pub seed: u64,
     /// The differences that are too small to matter.
     pub margin: Margin,
+    /// The metric that is tested first; none if the order of metrics and probes decides.
+    pub primary: Option<PrimaryMetric>,
 }
 
 impl RunComparison {
     /// Returns whether there are too few valid runs for a verdict.
-    ///
-    /// Mixed outcomes within an arm are a result: more runs do not change them.
     pub fn has_too_few_runs(&self) -> bool {
         let Arms { before, after } = &self.arms;
-        let fewest = before.valid.min(after.valid);
-        let is_mixed = [before, after].iter().any(|arm| arm.held > 0 && arm.failed > 0);
         self.verdict == ComparisonVerdict::Inconclusive
-            && fewest < super::MIN_RUNS_PER_ARM
-            && (fewest == 0 || !is_mixed)
+            && before.valid.min(after.valid) < super::MIN_RUNS_PER_ARM
     }
 
     /// Returns the runs of an arm.

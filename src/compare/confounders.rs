@@ -23,11 +23,7 @@ type ObservedFactors = BTreeMap<String, ObservedFactor>;
 /// Finds the confounders of the valid runs.
 ///
 /// An unknown value does not differ from any other. A factor that is known for one arm only is listed as such.
-/// Without runs in both arms there are no confounders.
 pub(super) fn find_confounders(before: &[&Record], after: &[&Record]) -> Vec<Confounder> {
-    if before.is_empty() || after.is_empty() {
-        return Vec::new();
-    }
     let runs: Vec<(Arm, &Record)> = before
         .iter()
         .map(|record| (Arm::Before, *record))

@@ -19,6 +19,8 @@ pub enum Error {
     DifferentStrategies { first: String, second: String, first_strategy: String, second_strategy: String },
     #[error("{first} ({first_title}) and {second} ({second_title}) are runs of different experiments")]
     DifferentExperiments { first: String, second: String, first_title: String, second_title: String },
+    #[error("no run sampled probe {probe} of the primary metric")]
+    PrimaryNotSampled { probe: String, probes: String },
     #[error("the journals have samples of too many probes: {0}")]
     TooManyProbes(usize),
 }
@@ -34,6 +36,9 @@ impl Coded for Error {
             Self::SameRun { .. } => "pass each run once",
             Self::DifferentStrategies { .. } => "compare runs with the same --hypothesis-strategy",
             Self::DifferentExperiments { .. } => "compare runs of one version of one experiment",
+            Self::PrimaryNotSampled { probes, .. } => {
+                return Some(format!("choose one of the sampled probes: {probes}"));
+            }
             Self::TooManyRuns { .. } | Self::TooManyProbes(_) => return None,
         };
         Some(hint.to_owned())

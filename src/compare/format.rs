@@ -1,9 +1,9 @@
 //! Formats comparisons. All reports share these texts.
 
-use super::metrics::TOO_FEW_RUNS;
 use super::{
-    AfterOutcome, ArmCounts, ArmStats, Arms, CensoredValue, ComparisonVerdict, ConfounderKind, Metric,
-    MetricResult, MetricVerdict, Replication, RunComparison, RunOutcomeKind,
+    AfterOutcome, ArmCounts, ArmStats, Arms, Basis, CensoredValue, ComparisonVerdict, Confounder,
+    ConfounderKind, EffectScale, Metric, MetricResult, MetricVerdict, Replication, RunComparison,
+    RunOutcomeKind, StopRule,
 };
 use crate::text::{format_percent, format_significant, format_whole_percent};
 
@@ -31,6 +31,42 @@ impl ComparisonVerdict {
             Self::NoDifference => "no-difference",
             Self::Inconclusive => "inconclusive",
         }
+    }
+
+    /// Returns the verdict in the words of a sentence: no difference was seen, which shows nothing.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NoDifference => "no difference seen",
+            other => other.name(),
+        }
+    }
+}
+
+impl Basis {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Outcome => "outcome",
+            Self::Rows => "rows",
+        }
+    }
+}
+
+impl StopRule {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CleanSplit => "clean-split",
+            Self::Lead => "lead",
+            Self::SameOutcome => "same-outcome",
+            Self::Unlikely => "unlikely",
+            Self::MaxPairs => "max-pairs",
+        }
+    }
+}
+
+impl Confounder {
+    /// Returns the word before the text: only a difference besides the change is a confounder.
+    pub fn heading(&self) -> &'static str {
+        if self.kind == ConfounderKind::Design { "note" } else { "confounder" }
     }
 }
 
@@ -136,6 +172,7 @@ impl Metric {
     fn display_unit(self) -> &'static str {
         match self {
             Self::SuccessRatio => "%",
+            Self::Slowdown => "times",
             other => other.unit(),
         }
     }
@@ -144,7 +181,7 @@ impl Metric {
     fn difference_unit(self) -> &'static str {
         match self {
             Self::SuccessRatio => "points",
-            other => other.unit(),
+            other => other.display_unit(),
         }
     }
 
@@ -152,6 +189,7 @@ impl Metric {
         match (observed.value, observed.lower_bound) {
             (Some(value), _) => self.format_value(value),
             (None, Some(above)) => format!("> {}", self.format_value(above)),
+            (None, None) if observed.too_few_samples => "too few".to_owned(),
             (None, None) => "–".to_owned(),
         }
     }
@@ -168,7 +206,7 @@ impl ArmCounts {
         format!("{} of {}", self.failed, self.valid)
     }
 
-    /// Formats the interval of the share of runs that hold: `44 to 100 %`; none without valid runs.
+    /// Formats the interval of the failure rate: `0 to 71 %`; none without valid runs.
     pub fn format_failed_interval(&self) -> Option<String> {
         let (low, high) = self.failed_interval?;
         Some(format!("{} to {} %", format_whole_percent(low), format_whole_percent(high)))
@@ -179,7 +217,7 @@ impl RunComparison {
     /// Formats the headline: `fixed, seen once (after: holds)`.
     pub fn headline(&self) -> String {
         let once = if self.is_unreplicated() { ", seen once" } else { "" };
-        format!("{}{once} (after: {})", self.verdict.name(), self.after.name())
+        format!("{}{once} (after: {})", self.verdict.label(), self.after.name())
     }
 
     /// Returns whether a fixed or broken verdict has fewer than [`super::MIN_RUNS_PER_ARM`] valid runs per arm.
@@ -188,20 +226,40 @@ impl RunComparison {
             && self.evidence == Replication::Single
     }
 
-    /// Formats the runs that held, with 95 % confidence intervals.
+    /// Formats the runs that failed, with 95 % confidence intervals of the failure rate.
     ///
-    /// For example `held in 0 of 3 valid runs before (95 % interval: 0 to 56 %), 3 of 3 after (95 % interval: 44 to
-    /// 100 %)`.
+    /// For example `failed in 3 of 3 valid runs before (95 % interval: 29 to 100 %), 0 of 3 after (95 % interval: 0 to
+    /// 71 %)`.
     pub fn format_counts(&self) -> String {
         let arm = |arm: &ArmCounts, what: &str| {
             let limits = arm
                 .format_failed_interval()
                 .map(|limits| format!(" (95 % interval: {limits})"))
                 .unwrap_or_default();
-            format!("{}{what}{limits}", arm.format_held())
+            format!("{}{what}{limits}", arm.format_failed())
         };
         let Arms { before, after } = &self.arms;
-        format!("held in {}, {}", arm(before, " valid runs before"), arm(after, " after"))
+        format!("failed in {}, {}", arm(before, " valid runs before"), arm(after, " after"))
+    }
+
+    /// Formats the limit of the failure rate: `after: fails in at most 63 % of runs (95 % confidence)`.
+    ///
+    /// None without valid runs, and if every run after failed.
+    pub fn format_failure_limit(&self) -> Option<String> {
+        let limit = self.after_failure_limit.filter(|_| self.arms.after.held > 0)?;
+        Some(format!("after: fails in at most {} % of runs (95 % confidence)", format_whole_percent(limit)))
+    }
+
+    /// Formats what these runs could have shown; none unless no difference was seen.
+    ///
+    /// For example `as many runs show a change of the failure rate from 0 to 93 % in 8 of 10 comparisons`.
+    pub fn format_detectable(&self) -> Option<String> {
+        let change = self.detectable?;
+        Some(format!(
+            "as many runs show a change of the failure rate from {} to {} % in 8 of 10 comparisons",
+            format_whole_percent(change.from),
+            format_whole_percent(change.to)
+        ))
     }
 
     /// Formats the void runs: `1 of 4 runs before and 0 of 3 after were void`; none without void runs.
@@ -219,9 +277,11 @@ impl RunComparison {
     pub fn format_settings(&self) -> String {
         let margin = &self.margin;
         format!(
-            "level {}, margins ratio={}%,time={}%,time-min={}ms, seed {}",
+            "level {}, margins failures={}%,ratio={}%,slowdown={}%,time={}%,time-min={}ms, seed {}",
             self.level,
+            format_significant(margin.failures * 100.0),
             format_significant(margin.ratio * 100.0),
+            format_significant(margin.slowdown * 100.0),
             format_significant(margin.time * 100.0),
             format_significant(margin.time_min * 1000.0),
             self.seed
@@ -250,25 +310,33 @@ impl MetricResult {
         self.format_median(&self.after)
     }
 
-    /// Formats the difference: `+97.5 points`, `-12 ms`; a dash if it is unknown.
+    /// Formats the effect: `+97.5 points`, `-1.2 s`, `×0.55`; a dash if it is unknown.
     pub fn format_difference(&self) -> String {
-        let unit = self.metric.difference_unit();
-        self.estimate.map_or_else(|| "–".to_owned(), |value| format!("{} {unit}", self.format_signed(value)))
-    }
-
-    /// Formats the interval of the difference: `+90 to +98 points`, or the reason why there is none.
-    pub fn format_interval(&self) -> String {
-        let unit = self.metric.difference_unit();
-        match (self.interval, &self.interval_note) {
-            (Some((low, high)), _) => {
-                format!("{} to {} {unit}", self.format_signed(low), self.format_signed(high))
+        match (self.estimate, self.effect) {
+            (None, _) => "–".to_owned(),
+            (Some(factor), EffectScale::Factor) => format_factor(factor),
+            (Some(value), EffectScale::Difference) => {
+                format!("{} {}", self.format_signed(value), self.metric.difference_unit())
             }
-            (None, Some(note)) => note.clone(),
-            (None, None) => "–".to_owned(),
         }
     }
 
-    /// Formats the adjusted p-value: `0.008`; a dash if the metric was not compared.
+    /// Formats the interval of the effect: `+90 to +98 points`, `×0.5 to ×0.6`, or the reason why there is none.
+    pub fn format_interval(&self) -> String {
+        match (self.interval, &self.interval_note, self.effect) {
+            (Some((low, high)), _, EffectScale::Factor) => {
+                format!("{} to {}", format_factor(low), format_factor(high))
+            }
+            (Some((low, high)), _, EffectScale::Difference) => {
+                let unit = self.metric.difference_unit();
+                format!("{} to {} {unit}", self.format_signed(low), self.format_signed(high))
+            }
+            (None, Some(note), _) => note.clone(),
+            (None, None, _) => "–".to_owned(),
+        }
+    }
+
+    /// Formats the adjusted p-value: `0.008`; a dash if the metric was not tested.
     pub fn format_p(&self) -> String {
         match self.p_adjusted {
             None => "–".to_owned(),
@@ -277,17 +345,8 @@ impl MetricResult {
         }
     }
 
-    /// Returns whether the metric cannot be significant with these runs.
-    pub fn has_too_few_runs(&self) -> bool {
-        self.result == MetricVerdict::NotSignificant
-            && self.reason.as_ref().is_some_and(|reason| reason.starts_with(TOO_FEW_RUNS))
-    }
-
     /// Formats the result: `better`, `not significant`, `not compared: too few successes`.
     pub fn format_result(&self) -> String {
-        if self.has_too_few_runs() {
-            return self.reason.clone().unwrap_or_default();
-        }
         let name = match self.result {
             MetricVerdict::Better => "better",
             MetricVerdict::Worse => "worse",
@@ -315,7 +374,7 @@ impl MetricResult {
 
     fn format_median(&self, side: &ArmStats) -> String {
         match self.metric.format_censored(side.median) {
-            dash if dash == "–" => dash,
+            text if side.median.minimum().is_none() => text,
             number => format!("{number} {}", self.metric.display_unit()),
         }
     }
@@ -323,7 +382,7 @@ impl MetricResult {
     fn format_arm(&self, side: &ArmStats) -> String {
         let centre = self.format_median(side);
         let sorted: Vec<CensoredValue> =
-            side.values.iter().copied().filter(|value| *value != CensoredValue::default()).collect();
+            side.values.iter().copied().filter(|value| !value.is_unknown()).collect();
         if sorted.len() < 2 {
             return centre;
         }
@@ -342,10 +401,14 @@ impl MetricResult {
     }
 }
 
+/// Formats a factor: `×1.8`.
+fn format_factor(factor: f64) -> String {
+    format!("×{}", format_significant(factor))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::EffectScale;
 
     #[test]
     fn metric_formats_values_difference_and_result() {
@@ -396,5 +459,22 @@ mod tests {
         assert_eq!((row.format_difference().as_str(), row.format_interval().as_str()), ("–", "-3 to 0 s"));
         assert_eq!(row.format_result(), "not compared: too few");
         assert_eq!(row.format_p(), "< 0.001");
+        row = MetricResult {
+            metric: Metric::Slowdown,
+            before: sorted(&[1.5], 1.5),
+            after: side(&[CensoredValue::too_few(), CensoredValue::exact(3.0)], CensoredValue::too_few()),
+            effect: EffectScale::Factor,
+            estimate: Some(2.04),
+            interval: Some((1.5, 2.5)),
+            ..row
+        };
+        assert_eq!(
+            (row.format_before().as_str(), row.format_after().as_str()),
+            ("1.5 times", "too few (too few, 3)")
+        );
+        assert_eq!(
+            (row.format_difference().as_str(), row.format_interval().as_str()),
+            ("×2.04", "×1.5 to ×2.5")
+        );
     }
 }

@@ -2,49 +2,48 @@
 
 use serde::Serialize;
 
-use super::Metric;
-
 /// The largest differences that are too small to matter.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Margin {
-    /// For ratios, as a share: 0.01 is one percentage point.
+    /// For failure rates, as a share: 0.5 is 50 percentage points.
+    pub failures: f64,
+    /// For success ratios, as a share: 0.01 is one percentage point.
     pub ratio: f64,
-    /// For times, as a share of the time before.
+    /// For slowdowns, as a share: 0.1 means up to a factor of 1.1.
+    pub slowdown: f64,
+    /// For times, as a share: 0.1 means up to a factor of 1.1.
     pub time: f64,
-    /// For times, in seconds: the minimum margin.
+    /// For times, in seconds: the minimum difference.
     pub time_min: f64,
 }
 
 impl Default for Margin {
     fn default() -> Self {
-        Self { ratio: 0.01, time: 0.1, time_min: 0.005 }
+        Self { failures: 0.5, ratio: 0.01, slowdown: 0.1, time: 0.1, time_min: 0.005 }
     }
 }
 
-impl Margin {
-    /// Returns the margin of a metric with the value `before`, in the unit of the metric.
-    pub fn for_metric(&self, measure: Metric, before: f64) -> f64 {
-        let least = match measure {
-            Metric::SuccessRatio => return self.ratio,
-            Metric::Slowdown => return self.time * before,
-            Metric::TimeToRecover => self.time_min,
-            Metric::P95Latency | Metric::P99Latency => self.time_min * 1000.0,
-        };
-        (self.time * before).max(least)
-    }
+/// Why a text is not a margin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "invalid margin '{part}': expected failures=PERCENT%, ratio=PERCENT%, slowdown=PERCENT%, time=PERCENT% or \
+     time-min=MILLISECONDSms"
+)]
+pub struct MarginError {
+    part: String,
+}
 
+impl Margin {
     /// Parses text such as `ratio=2%,time=20%,time-min=10ms`; other margins keep their defaults.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, MarginError> {
         let mut margin = Self::default();
         for part in text.split(',') {
-            let invalid = || {
-                format!(
-                    "invalid margin '{part}': expected ratio=PERCENT%, time=PERCENT% or time-min=MILLISECONDSms"
-                )
-            };
+            let invalid = || MarginError { part: part.to_owned() };
             let (name, value) = part.split_once('=').ok_or_else(invalid)?;
             let (target, unit, scale) = match name.trim() {
+                "failures" => (&mut margin.failures, "%", 100.0),
                 "ratio" => (&mut margin.ratio, "%", 100.0),
+                "slowdown" => (&mut margin.slowdown, "%", 100.0),
                 "time" => (&mut margin.time, "%", 100.0),
                 "time-min" => (&mut margin.time_min, "ms", 1000.0),
                 _ => return Err(invalid()),
@@ -66,30 +65,17 @@ mod tests {
 
     #[test]
     fn margin_text_parses_or_is_rejected() {
-        let check = |text: &str, expected: Option<(f64, f64, f64)>| {
-            let read = Margin::parse(text).ok();
-            let expected =
-                expected.map(|(ratio, time, time_least)| Margin { ratio, time, time_min: time_least });
-            assert_eq!(read, expected, "{text}");
+        let check = |text: &str, expected: Option<Margin>| {
+            assert_eq!(Margin::parse(text).ok(), expected, "{text}");
         };
-        check("ratio=2%", Some((0.02, 0.1, 0.005)));
-        check("ratio=0.5%, time=20%,time-min=10ms", Some((0.005, 0.2, 0.01)));
-        check("time=0%,time-min=0 ms", Some((0.01, 0.0, 0.0)));
+        let default = Margin::default();
+        check("ratio=2%", Some(Margin { ratio: 0.02, ..default }));
+        let all = "failures=30%, ratio=0.5%, slowdown=25%, time=20%,time-min=10ms";
+        let expected = Margin { failures: 0.3, ratio: 0.005, slowdown: 0.25, time: 0.2, time_min: 0.01 };
+        check(all, Some(expected));
+        check("time=0%,time-min=0 ms", Some(Margin { time: 0.0, time_min: 0.0, ..default }));
         for wrong in ["", "ratio", "ratio=2", "ratio=-1%", "time=x%", "time-min=5", "ratio=inf%", "rows=1%"] {
             check(wrong, None);
         }
-    }
-
-    #[test]
-    fn time_margin_scales_with_value_above_minimum() {
-        let margin = Margin::default();
-        let check = |measure: Metric, before: f64, expected: f64| {
-            assert!((margin.for_metric(measure, before) - expected).abs() < 1e-12, "{measure:?} {before}");
-        };
-        check(Metric::SuccessRatio, 0.5, 0.01);
-        check(Metric::P95Latency, 20.0, 5.0);
-        check(Metric::P99Latency, 200.0, 20.0);
-        check(Metric::TimeToRecover, 0.0, 0.005);
-        check(Metric::TimeToRecover, 3.0, 0.3);
     }
 }

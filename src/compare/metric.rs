@@ -30,6 +30,8 @@ pub struct CensoredValue {
     pub value: Option<f64>,
     /// The lower bound, if only that is known: recovery was not observed within this time.
     pub lower_bound: Option<f64>,
+    /// Whether the run had too few good samples for this metric, and ranks last.
+    pub too_few_samples: bool,
 }
 
 /// The values of a metric in one arm.
@@ -135,12 +137,22 @@ impl Metric {
 impl CensoredValue {
     /// Creates a known value.
     pub fn exact(value: f64) -> Self {
-        Self { value: Some(value), lower_bound: None }
+        Self { value: Some(value), ..Self::default() }
     }
 
     /// Creates a censored value, of which only a lower bound is known.
     pub fn censored(above: f64) -> Self {
-        Self { value: None, lower_bound: Some(above) }
+        Self { lower_bound: Some(above), ..Self::default() }
+    }
+
+    /// Creates the value of a run with too few good samples.
+    pub fn too_few() -> Self {
+        Self { too_few_samples: true, ..Self::default() }
+    }
+
+    /// Returns whether nothing is known of the value.
+    pub fn is_unknown(self) -> bool {
+        self == Self::default()
     }
 
     /// Returns the value, or its lower bound.

@@ -1,44 +1,95 @@
 //! The verdict of a comparison.
 
+use super::metric_tests::UntestedCause;
 use super::{
-    AfterOutcome, ArmCounts, Arms, ComparedRun, ComparisonVerdict, MIN_RUNS_PER_ARM, MetricResult,
-    MetricVerdict, Replication, RequiredRuns, RunOutcomeKind, SIGNIFICANCE_LEVEL,
+    AfterOutcome, ArmCounts, Arms, Basis, ComparedRun, ComparisonVerdict, DesignKind, DetectableChange,
+    MIN_RUNS_PER_ARM, MetricResult, MetricVerdict, OutcomeSignificance, Replication, RequiredRuns,
+    RunOutcomeKind, SIGNIFICANCE_LEVEL, reason,
 };
-use crate::statistics::{can_differ, required_group_size, wilson_interval};
-use crate::text::{pluralize, quote, to_sentence};
+use crate::statistics::{
+    OUTCOME_LEVEL, OutcomeCounts, OutcomeTest, StopReason, clopper_pearson, detectable_rate, required_runs,
+};
 
-/// The number of metrics that a reason names; the others are only counted.
-const MAX_NAMED: usize = 3;
+/// The confidence of intervals and limits of failure rates.
+const CONFIDENCE: f64 = 0.95;
+/// The level of the metrics if the outcomes have their part of the error: together 5 %.
+const SHARED_ROW_LEVEL: f64 = 0.005;
+/// The most valid runs per arm for which the detectable change is computed; for more, the limits show it.
+const MAX_RUNS_FOR_DETECTABLE: u32 = 60;
+
+/// What decides the verdict.
+pub(super) struct Evidence<'a> {
+    pub(super) arms: &'a Arms,
+    pub(super) rows: &'a [MetricResult],
+    pub(super) design: DesignKind,
+    /// The test of the failure rates, for a fixed number of runs.
+    pub(super) test: OutcomeTest,
+    /// Why an automatic trial ended; none if it ended early.
+    pub(super) stop: Option<StopReason>,
+    /// The pairs that count in an automatic trial.
+    pub(super) pairs: u32,
+    /// Why an automatic trial could not continue: a phrase.
+    pub(super) obstacle: Option<String>,
+    /// The difference of failure rates that is too small to matter.
+    pub(super) near: f64,
+    /// The valid runs per arm that are needed to test every metric; none if every one is tested.
+    pub(super) required_for_rows: Option<u32>,
+}
 
 /// The verdict with its reason.
 pub(super) struct VerdictDetails {
     pub(super) verdict: ComparisonVerdict,
+    pub(super) basis: Option<Basis>,
     pub(super) reason: String,
     pub(super) after: AfterOutcome,
+    pub(super) after_failure_limit: Option<f64>,
     pub(super) evidence: Replication,
+    pub(super) outcome_test: OutcomeSignificance,
+    pub(super) detectable: Option<DetectableChange>,
     pub(super) required_runs: Option<RequiredRuns>,
 }
 
 /// Counts runs by outcome.
 pub(super) fn count_runs<'a>(runs: impl Iterator<Item = &'a ComparedRun>) -> ArmCounts {
-    let (mut held, mut failed, mut void) = (0, 0, 0);
+    let (mut held, mut failed, mut void, mut surplus) = (0, 0, 0, 0);
     for run in runs {
         match run.outcome {
+            RunOutcomeKind::Void => void += 1,
+            _ if run.surplus => surplus += 1,
             RunOutcomeKind::Held => held += 1,
             RunOutcomeKind::Failed => failed += 1,
-            RunOutcomeKind::Void => void += 1,
         }
     }
     let valid = held + failed;
-    ArmCounts {
-        runs: valid + void,
-        valid,
-        held,
-        failed,
-        void,
-        surplus: 0,
-        failed_interval: wilson_interval(failed, valid),
+    let failed_interval = clopper_pearson::interval(failed, valid, CONFIDENCE);
+    ArmCounts { runs: valid + void + surplus, valid, held, failed, void, surplus, failed_interval }
+}
+
+/// Returns the level of all metrics together, or why they decide nothing.
+///
+/// Outcomes cannot differ significantly if at most one run ended otherwise than the rest; metrics then have the whole
+/// error. An automatic trial ends with mixed outcomes because of the order of the runs, which no split of them keeps.
+pub(super) fn row_level(design: DesignKind, arms: &Arms) -> Result<f64, UntestedCause> {
+    let runs = arms.before.valid + arms.after.valid;
+    let failed = arms.before.failed + arms.after.failed;
+    let odd = failed.min(runs - failed);
+    if fewest_valid(arms) < MIN_RUNS_PER_ARM {
+        return Err(UntestedCause::TooFewRuns);
     }
+    match (design, odd) {
+        (DesignKind::Fixed, 0 | 1) | (DesignKind::Auto, 0) => Ok(SIGNIFICANCE_LEVEL),
+        (DesignKind::Fixed, _) => Ok(SHARED_ROW_LEVEL),
+        (DesignKind::Auto, _) => Err(UntestedCause::MixedOutcomes),
+    }
+}
+
+fn fewest_valid(arms: &Arms) -> u32 {
+    arms.before.valid.min(arms.after.valid)
+}
+
+/// Returns the counts for the tests of outcomes.
+pub(super) fn outcome_counts(arm: &ArmCounts) -> OutcomeCounts {
+    OutcomeCounts { valid: arm.valid, failed: arm.failed }
 }
 
 /// Returns the outcome of an arm.
@@ -51,140 +102,238 @@ fn arm_outcome(arm: &ArmCounts) -> AfterOutcome {
     }
 }
 
-/// Decides the verdict from the counts and the metrics.
-pub(super) fn decide_verdict(arms: &Arms, rows: &[MetricResult]) -> VerdictDetails {
-    let (before, after) = (arm_outcome(&arms.before), arm_outcome(&arms.after));
-    let enough = arms.before.valid.min(arms.after.valid) >= MIN_RUNS_PER_ARM;
-    let evidence = if enough { Replication::Repeated } else { Replication::Single };
-    let of = |standing: MetricVerdict| rows.iter().filter(|row| row.result == standing).collect::<Vec<_>>();
-    let (better, worse) = (of(MetricVerdict::Better), of(MetricVerdict::Worse));
-    let (verdict, reason) = match (before, after) {
-        (AfterOutcome::Unknown, _) | (_, AfterOutcome::Unknown) => {
-            (ComparisonVerdict::Inconclusive, describe_missing_runs(arms))
-        }
-        (AfterOutcome::Mixed, _) | (_, AfterOutcome::Mixed) => {
-            let explanation = "outcomes within an arm are mixed";
-            (ComparisonVerdict::Inconclusive, format!("{}: {explanation}", describe_outcomes(arms)))
-        }
-        (AfterOutcome::Fails, AfterOutcome::Holds) => (ComparisonVerdict::Fixed, describe_outcomes(arms)),
-        (AfterOutcome::Holds, AfterOutcome::Fails) => (ComparisonVerdict::Broken, describe_outcomes(arms)),
-        _ => match (better.is_empty(), worse.is_empty()) {
-            (false, true) => (
-                ComparisonVerdict::Improved,
-                format!("{}; better: {}", describe_outcomes(arms), list_metrics(&better)),
-            ),
-            (true, false) => (
-                ComparisonVerdict::Regressed,
-                format!("{}; worse: {}", describe_outcomes(arms), list_metrics(&worse)),
-            ),
-            (false, false) => {
-                let rows = format!("better: {}; worse: {}", list_metrics(&better), list_metrics(&worse));
-                (ComparisonVerdict::Inconclusive, format!("{}; {rows}", describe_outcomes(arms)))
-            }
-            (true, true) if enough => (
-                ComparisonVerdict::NoDifference,
-                format!("{}; {}", describe_outcomes(arms), describe_no_difference(arms, rows)),
-            ),
-            (true, true) => {
-                let least = format!("a comparison needs at least {MIN_RUNS_PER_ARM} valid runs per arm");
-                (ComparisonVerdict::Inconclusive, format!("{}; {least}", describe_outcomes(arms)))
-            }
-        },
-    };
-    let mixed = before == AfterOutcome::Mixed || after == AfterOutcome::Mixed;
-    let needed = if mixed { None } else { required_runs(verdict, arms, rows) };
-    VerdictDetails { verdict, reason: to_sentence(&reason), after, evidence, required_runs: needed }
+/// The verdict, its basis, its reason, and whether the outcomes left it open.
+struct Decision {
+    verdict: ComparisonVerdict,
+    basis: Option<Basis>,
+    reason: String,
+    is_open: bool,
 }
 
-/// `all 3 valid runs before failed, and all 3 after held`.
-fn describe_outcomes(arms: &Arms) -> String {
-    let (before, after) = (&arms.before, &arms.after);
-    let some = |arm: &ArmCounts, what: &str, runs: &str| match (arm.held, arm.failed) {
-        (1, 0) | (0, 1) => format!("the one {runs}{what}"),
-        (_, 0) | (0, _) => format!("all {} {runs}{what}", arm.valid),
-        _ => format!("{} of {} {runs}{what}", arm.held, arm.valid),
-    };
-    let did = |arm: &ArmCounts| if arm.held > 0 { "held" } else { "failed" };
-    let valid = |arm: &ArmCounts| if arm.valid == 1 { "valid run " } else { "valid runs " };
-    format!(
-        "{} {}, and {} {}",
-        some(before, "before", valid(before)),
-        did(before),
-        some(after, "after", ""),
-        did(after)
-    )
-}
-
-fn describe_missing_runs(arms: &Arms) -> String {
-    let valid = |arm: &ArmCounts| format!("{} of {}", arm.valid, pluralize(arm.runs as usize, "run"));
-    format!(
-        "{} before and {} after are valid, and both arms need one",
-        valid(&arms.before),
-        valid(&arms.after)
-    )
-}
-
-/// Lists the first few metrics: `success ratio of 'p' (+12 points)`.
-fn list_metrics(rows: &[&MetricResult]) -> String {
-    let one = |row: &&MetricResult| {
-        let difference = row.estimate.map(|_| format!(" ({})", row.format_difference())).unwrap_or_default();
-        format!("{} of {}{difference}", row.metric.label(), quote(&row.probe))
-    };
-    let mut text = rows.iter().take(MAX_NAMED).map(one).collect::<Vec<_>>().join(", ");
-    if rows.len() > MAX_NAMED {
-        text += &format!(" and {} more", rows.len() - MAX_NAMED);
+impl Decision {
+    fn new(verdict: ComparisonVerdict, basis: Option<Basis>, reason: String) -> Self {
+        Self { verdict, basis, reason, is_open: false }
     }
-    text
+
+    fn inconclusive(reason: String) -> Self {
+        Self::new(ComparisonVerdict::Inconclusive, None, reason)
+    }
 }
 
-fn count_compared(rows: &[MetricResult]) -> usize {
-    rows.iter().filter(|row| row.p.is_some()).count()
-}
-
-/// Returns the runs per arm with which a metric can be significant; none if these runs suffice, or without metrics.
-fn required_runs_for_metrics(arms: &Arms, rows: &[MetricResult]) -> Option<u32> {
-    let compared = count_compared(rows);
-    let (before, after) = (arms.before.valid as usize, arms.after.valid as usize);
-    let least = required_group_size(compared, SIGNIFICANCE_LEVEL);
-    let too_few = !can_differ(before, after, compared, SIGNIFICANCE_LEVEL) && before.min(after) < least;
-    u32::try_from(least).ok().filter(|_| compared > 0 && too_few)
-}
-
-fn describe_no_difference(arms: &Arms, rows: &[MetricResult]) -> String {
-    if rows.is_empty() {
-        "nothing was sampled".to_owned()
-    } else if count_compared(rows) == 0 {
-        "no metric could be compared".to_owned()
-    } else if required_runs_for_metrics(arms, rows).is_some() {
-        "too few runs to detect a difference in a metric".to_owned()
+/// Decides the verdict.
+pub(super) fn decide_verdict(evidence: &Evidence) -> VerdictDetails {
+    let Evidence { arms, .. } = evidence;
+    let significant = evidence.is_significant();
+    let decision = evidence.decide(significant);
+    let limit = evidence.stop.and_then(StopReason::limit);
+    let is_fixed = evidence.design == DesignKind::Fixed;
+    let has_runs = fewest_valid(arms) > 0;
+    let required = evidence.required_runs(&decision);
+    let hopeless = decision.is_open && required.is_none();
+    let reason = if hopeless {
+        format!("{}; more runs would hardly show a difference", decision.reason)
     } else {
-        "no metric is better or worse".to_owned()
+        decision.reason
+    };
+    VerdictDetails {
+        verdict: decision.verdict,
+        basis: decision.basis,
+        reason: crate::text::to_sentence(&reason),
+        after: arm_outcome(&arms.after),
+        after_failure_limit: clopper_pearson::upper_limit(arms.after.failed, arms.after.valid, CONFIDENCE),
+        evidence: if fewest_valid(arms) >= MIN_RUNS_PER_ARM {
+            Replication::Repeated
+        } else {
+            Replication::Single
+        },
+        outcome_test: OutcomeSignificance {
+            p: Some(evidence.test.p).filter(|_| is_fixed && has_runs),
+            significant,
+            limit: limit.map(|limit| reason::describe_limit(limit, evidence.pairs)),
+        },
+        detectable: (decision.verdict == ComparisonVerdict::NoDifference)
+            .then(|| detectable_change(arms))
+            .flatten(),
+        required_runs: required,
     }
 }
 
-fn required_runs(verdict: ComparisonVerdict, arms: &Arms, rows: &[MetricResult]) -> Option<RequiredRuns> {
-    let enough = arms.before.valid.min(arms.after.valid) >= MIN_RUNS_PER_ARM;
-    let for_rows = required_runs_for_metrics(arms, rows)
-        .filter(|_| matches!(verdict, ComparisonVerdict::Inconclusive | ComparisonVerdict::NoDifference));
-    let rows = for_rows.map(|least| {
-        format!("at least {least} valid runs per arm are needed to detect a difference in a metric")
-    });
-    if enough {
-        let repeats = for_rows?;
-        return Some(RequiredRuns { repeats, reason: to_sentence(&rows?) });
+impl Evidence<'_> {
+    /// Returns whether one arm fails more often.
+    fn is_significant(&self) -> bool {
+        match self.design {
+            DesignKind::Fixed => self.test.p <= OUTCOME_LEVEL && fewest_valid(self.arms) >= MIN_RUNS_PER_ARM,
+            DesignKind::Auto => self.stop.is_some_and(StopReason::is_significant),
+        }
     }
-    let explanation = match verdict {
-        // the probability of such a clean split by chance is known for outcomes only
-        ComparisonVerdict::Fixed | ComparisonVerdict::Broken => format!(
-            "with at least {MIN_RUNS_PER_ARM} valid runs per arm, chance alone gives this verdict in at most 3.1 % of comparisons"
-        ),
-        ComparisonVerdict::Improved | ComparisonVerdict::Regressed => {
-            format!("with {MIN_RUNS_PER_ARM} valid runs per arm, a single run cannot decide")
+
+    /// Returns the rows with this result.
+    fn rows_with(&self, result: MetricVerdict) -> Vec<&MetricResult> {
+        self.rows.iter().filter(|row| row.result == result).collect()
+    }
+
+    /// Decides by the first rule that applies.
+    fn decide(&self, significant: bool) -> Decision {
+        let Arms { before, after } = self.arms;
+        if fewest_valid(self.arms) == 0 {
+            return Decision::inconclusive(reason::describe_missing_runs(self.arms));
         }
-        ComparisonVerdict::Equivalent | ComparisonVerdict::NoDifference | ComparisonVerdict::Inconclusive => {
-            format!("a comparison needs at least {MIN_RUNS_PER_ARM} valid runs per arm")
+        if significant {
+            return self.decide_by_outcome();
         }
-    };
-    let reason = rows.map_or_else(|| explanation.clone(), |rows| format!("{explanation}; {rows}"));
-    Some(RequiredRuns { repeats: MIN_RUNS_PER_ARM, reason: to_sentence(&reason) })
+        let outcomes = reason::describe_outcomes(self.arms);
+        if let Some(obstacle) = &self.obstacle {
+            return Decision::inconclusive(format!("{outcomes}: the trial ended because {obstacle}"));
+        }
+        if fewest_valid(self.arms) < MIN_RUNS_PER_ARM {
+            let verdict = match (arm_outcome(before), arm_outcome(after)) {
+                (AfterOutcome::Fails, AfterOutcome::Holds) => ComparisonVerdict::Fixed,
+                (AfterOutcome::Holds, AfterOutcome::Fails) => ComparisonVerdict::Broken,
+                _ => {
+                    let least = format!("a comparison needs at least {MIN_RUNS_PER_ARM} valid runs per arm");
+                    return Decision::inconclusive(format!("{outcomes}: {least}"));
+                }
+            };
+            let reason = format!("{outcomes}: seen once ({})", reason::describe_p(self.test.p));
+            return Decision::new(verdict, Some(Basis::Outcome), reason);
+        }
+        self.decide_by_rows(&outcomes).unwrap_or_else(|| self.decide_without_difference(&outcomes))
+    }
+
+    fn decide_by_outcome(&self) -> Decision {
+        let Arms { before, after } = self.arms;
+        let is_better = match self.design {
+            DesignKind::Fixed => self.test.p_greater < self.test.p_less,
+            DesignKind::Auto => before.failed > after.failed,
+        };
+        let (verdict, change) = match (is_better, after.failed, before.failed) {
+            (true, 0, _) => (ComparisonVerdict::Fixed, "the failure rate is lower"),
+            (true, _, _) => (ComparisonVerdict::Improved, "the failure rate is lower, but not 0"),
+            (false, _, 0) => (ComparisonVerdict::Broken, "the failure rate is higher"),
+            (false, _, _) => (ComparisonVerdict::Regressed, "the failure rate is higher, and was not 0"),
+        };
+        let outcomes = reason::describe_outcomes(self.arms);
+        let limit = self.stop.and_then(StopReason::limit);
+        let basis = match (self.design, limit) {
+            (DesignKind::Auto, Some(limit)) => reason::describe_limit(limit, self.pairs),
+            _ => reason::describe_p(self.test.p),
+        };
+        let mut text = format!("{outcomes}: {change} ({basis})");
+        let (opposite, word) = if is_better {
+            (self.rows_with(MetricVerdict::Worse), "worse")
+        } else {
+            (self.rows_with(MetricVerdict::Better), "better")
+        };
+        if !opposite.is_empty() {
+            text += &format!("; but {word}: {}", reason::list_metrics(&opposite));
+        }
+        Decision::new(verdict, Some(Basis::Outcome), text)
+    }
+
+    /// Decides by the metrics; none if no metric is better or worse.
+    fn decide_by_rows(&self, outcomes: &str) -> Option<Decision> {
+        let Arms { before, after } = self.arms;
+        let (better, worse) = (self.rows_with(MetricVerdict::Better), self.rows_with(MetricVerdict::Worse));
+        let list = |word: &str, rows: &[&MetricResult]| format!("{word}: {}", reason::list_metrics(rows));
+        // x_a/n_a > x_b/n_b, in integers
+        let fails_more = u64::from(after.failed) * u64::from(before.valid)
+            > u64::from(before.failed) * u64::from(after.valid);
+        Some(match (better.is_empty(), worse.is_empty()) {
+            (true, true) => return None,
+            (false, false) => Decision::inconclusive(format!(
+                "{outcomes}; {}; {}",
+                list("better", &better),
+                list("worse", &worse)
+            )),
+            (false, true) if fails_more => Decision::inconclusive(format!(
+                "{outcomes}; {}; but more runs after failed, which may be chance",
+                list("better", &better)
+            )),
+            (false, true) => {
+                let reason = format!("{outcomes}; {}", list("better", &better));
+                Decision::new(ComparisonVerdict::Improved, Some(Basis::Rows), reason)
+            }
+            (true, false) => {
+                let reason = format!("{outcomes}; {}", list("worse", &worse));
+                Decision::new(ComparisonVerdict::Regressed, Some(Basis::Rows), reason)
+            }
+        })
+    }
+
+    fn decide_without_difference(&self, outcomes: &str) -> Decision {
+        let Arms { before, after } = self.arms;
+        let compared = || self.rows.iter().filter(|row| row.result != MetricVerdict::NotCompared);
+        let are_near = self.are_failure_rates_near();
+        let near = reason::describe_near(self.near);
+        if are_near && compared().count() > 0 && compared().all(|row| row.result == MetricVerdict::Equivalent)
+        {
+            let reason = format!("{outcomes}: {near}, and every compared metric lies within its margin");
+            return Decision::new(ComparisonVerdict::Equivalent, None, reason);
+        }
+        let failed = before.failed + after.failed;
+        let same = failed == 0 || failed == before.valid + after.valid;
+        let metrics = reason::describe_metrics(self.rows);
+        if same {
+            let reason = format!("{outcomes}: no difference seen; {metrics}");
+            return Decision::new(ComparisonVerdict::NoDifference, None, reason);
+        }
+        if are_near {
+            let reason = format!("{outcomes}: no difference seen, and {near}; {metrics}");
+            return Decision::new(ComparisonVerdict::NoDifference, None, reason);
+        }
+        let open = match (self.design, self.stop) {
+            (DesignKind::Fixed, _) => {
+                format!("a difference may be chance ({})", reason::describe_p(self.test.p))
+            }
+            (DesignKind::Auto, None) => "the trial ended before its answer was known".to_owned(),
+            (DesignKind::Auto, Some(StopReason::Unlikely)) => {
+                "a difference may be chance, and more pairs were unlikely to show it".to_owned()
+            }
+            (DesignKind::Auto, Some(_)) => {
+                format!("a difference may be chance: no limit was reached in {} pairs", self.pairs)
+            }
+        };
+        Decision { is_open: true, ..Decision::inconclusive(format!("{outcomes}: {open}")) }
+    }
+
+    /// Returns whether the failure rates differ by less than the margin, whichever of them is higher.
+    fn are_failure_rates_near(&self) -> bool {
+        let Arms { before, after } = self.arms;
+        match (before.failed_interval, after.failed_interval) {
+            (Some((low_before, high_before)), Some((low_after, high_after))) => {
+                high_after - low_before < self.near && high_before - low_after < self.near
+            }
+            _ => false,
+        }
+    }
+
+    fn required_runs(&self, decision: &Decision) -> Option<RequiredRuns> {
+        if decision.is_open {
+            let Arms { before, after } = self.arms;
+            let repeats = required_runs(outcome_counts(before), outcome_counts(after))?;
+            let reason = format!(
+                "with {repeats} valid runs per arm, failure rates like these would differ in 8 of 10 comparisons"
+            );
+            return Some(RequiredRuns { repeats, reason: crate::text::to_sentence(&reason) });
+        }
+        reason::required_runs(decision.verdict, self.arms, self.required_for_rows)
+    }
+}
+
+/// Returns the change of the failure rate that as many runs show, from the rate that both arms have.
+fn detectable_change(arms: &Arms) -> Option<DetectableChange> {
+    let Arms { before, after } = arms;
+    let (runs, failed) = (before.valid + after.valid, before.failed + after.failed);
+    if before.valid.max(after.valid) > MAX_RUNS_FOR_DETECTABLE {
+        return None;
+    }
+    let rate = f64::from(failed) / f64::from(runs);
+    // a rate above one half can only fall as far: the test treats failed and held runs alike
+    if rate <= 0.5 {
+        let to = detectable_rate(before.valid, after.valid, rate)?;
+        Some(DetectableChange { from: rate, to })
+    } else {
+        let to = 1.0 - detectable_rate(before.valid, after.valid, 1.0 - rate)?;
+        Some(DetectableChange { from: rate, to })
+    }
 }

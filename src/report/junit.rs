@@ -181,9 +181,6 @@ impl CaseCollector {
             MetricVerdict::Better | MetricVerdict::Equivalent | MetricVerdict::WithinMargin => {
                 CaseOutcome::Passed
             }
-            MetricVerdict::NotSignificant if row.has_too_few_runs() => {
-                CaseOutcome::Skipped("too few runs to compare")
-            }
             MetricVerdict::NotSignificant => CaseOutcome::Skipped("not significant"),
             MetricVerdict::NotTested => CaseOutcome::Skipped("not tested"),
             MetricVerdict::NotCompared => CaseOutcome::Skipped("not compared"),
@@ -209,7 +206,7 @@ fn comparison_suite(comparison: &RunComparison) -> TestSuite {
     }
     let mut out = String::new();
     for label in &comparison.confounders {
-        let _ = writeln!(out, "confounder: {}", label.text);
+        let _ = writeln!(out, "{}: {}", label.heading(), label.text);
     }
     let _ = write!(out, "{}\n{}\n{}\n", comparison.headline(), comparison.reason, comparison.format_counts());
     let first = comparison.runs.iter().filter_map(|run| run.start.as_deref()).min();

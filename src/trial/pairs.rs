@@ -1,7 +1,7 @@
 //! Runs of a trial and their results, by pair. Pure.
 
 use crate::arm::Arm;
-use crate::compare::VoidCause;
+use crate::compare::LastingCause;
 
 /// Run of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,8 @@ pub struct ScheduledRun {
 pub enum RunResult {
     Held,
     Failed,
-    Void(VoidCause),
+    /// With the cause if the next run of the arm is likely void for the same one.
+    Void(Option<LastingCause>),
 }
 
 impl RunResult {
@@ -26,11 +27,6 @@ impl RunResult {
     pub fn is_valid(self) -> bool {
         !matches!(self, Self::Void(_))
     }
-}
-
-/// Whether the next run of the arm is likely void for the same cause.
-pub(super) fn is_lasting(cause: VoidCause) -> bool {
-    cause != VoidCause::Other
 }
 
 /// One attempt to get a valid run; without a result it is in progress.

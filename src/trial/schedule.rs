@@ -3,9 +3,9 @@
 //! Pairs are interleaved, so a drift during the trial affects both arms alike. The seed draws the arm that begins, and
 //! the arms alternate after that. Results count in the order of the pairs, whichever run ends first.
 
-use super::pairs::{Pair, PairCounts, RunResult, ScheduledRun, is_lasting};
+use super::pairs::{Pair, PairCounts, RunResult, ScheduledRun};
 use crate::arm::Arm;
-use crate::compare::VoidCause;
+use crate::compare::LastingCause;
 use crate::rng::SeededRng;
 use crate::statistics::{Race, StopReason};
 
@@ -62,7 +62,7 @@ pub enum TrialEnd {
         counts: PairCounts,
     },
     /// Two runs of an arm in a row were void for the same cause.
-    RepeatedVoid { arm: Arm, cause: VoidCause },
+    RepeatedVoid { arm: Arm, cause: LastingCause },
     /// The void runs of an arm were repeated as often as the design allows.
     TooManyVoid { arm: Arm },
 }
@@ -185,9 +185,7 @@ impl Schedule {
             Repetition::Auto { .. } => &results[..],
         };
         considered.windows(2).find_map(|two| match two {
-            [Some(RunResult::Void(first)), Some(RunResult::Void(second))]
-                if first == second && is_lasting(*first) =>
-            {
+            [Some(RunResult::Void(Some(first))), Some(RunResult::Void(Some(second)))] if first == second => {
                 Some(TrialEnd::RepeatedVoid { arm, cause: *first })
             }
             _ => None,

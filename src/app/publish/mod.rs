@@ -12,12 +12,12 @@ use url::Url;
 
 use super::base_experiment::{self, HashReference};
 use super::ci::{OUTPUT_DIR, append_outputs};
+use super::comparison::ComparisonRules;
 use super::context::AppContext;
 use super::error::{AppError, job_annotation};
 use super::outcome::Outcome;
 use super::report_files::ReportFiles;
 use super::results_dir::{REPORTS, Trust};
-use crate::compare::Margin;
 use crate::console::{ConsoleLine, LineLevel, sanitize_lines};
 use crate::error_code::{ErrorCode, message_chain};
 use crate::github::comment::{
@@ -57,8 +57,7 @@ pub(crate) struct PublishRequest {
     pub(crate) comment_author: String,
     /// Number of the pull request; by default it is found by the event.
     pub(crate) pull_request: Option<u64>,
-    /// Smallest difference that counts in a comparison.
-    pub(crate) margin: Margin,
+    pub(crate) rules: ComparisonRules,
     /// Whether the journals are an artifact of another run, whatever the event is.
     pub(crate) is_artifact: bool,
     /// Whether nothing is sent or written.
@@ -77,7 +76,7 @@ impl Default for PublishRequest {
             comment_id: None,
             comment_author: "github-actions[bot]".to_owned(),
             pull_request: None,
-            margin: Margin::default(),
+            rules: ComparisonRules::default(),
             is_artifact: false,
             dry_run: false,
             reports: ReportFiles::default(),

@@ -87,7 +87,7 @@ pub(super) fn read_results(
     let comparison = match &found {
         FoundJournals::Arms([before, after]) if !before.is_empty() && !after.is_empty() => {
             let (before, after) = records.split_at(before.len());
-            Some(compare_records(context, before, after, request.margin)?)
+            Some(compare_records(context, before, after, &request.rules)?)
         }
         _ => None,
     };

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::atomic_file::replace;
-use super::comparison::compare_records;
+use super::comparison::{ComparisonRules, compare_records};
 use super::context::AppContext;
 use super::embedded_cluster::EmbeddedRun;
 use super::error::AppError;
@@ -22,7 +22,7 @@ use super::outcome::Outcome;
 use super::report_files::ReportFiles;
 use super::run::EFFECT_TIMEOUT;
 use super::run_context::VariableInputs;
-use crate::compare::{ComparisonVerdict, Margin, RunComparison};
+use crate::compare::{ComparisonVerdict, RunComparison};
 use crate::error_code::ErrorCode;
 use crate::event::Signal;
 use crate::experiment::RollbackStrategy;
@@ -87,7 +87,7 @@ pub(crate) struct TrialRequest {
     pub(crate) sampling: SamplingOptions,
     /// Verdicts that are a deviation.
     pub(crate) fail_on: Vec<ComparisonVerdict>,
-    pub(crate) margin: Margin,
+    pub(crate) rules: ComparisonRules,
 }
 
 impl Default for TrialRequest {
@@ -112,7 +112,7 @@ impl Default for TrialRequest {
             effect_timeout: EFFECT_TIMEOUT,
             sampling: SamplingOptions::default(),
             fail_on: Vec::new(),
-            margin: Margin::default(),
+            rules: ComparisonRules::default(),
         }
     }
 }
@@ -174,7 +174,7 @@ async fn run_on_cluster(context: &AppContext, request: &TrialRequest) -> Result<
         let outcome = outcome.worst(Outcome::BaselineNotMet);
         return Ok(TrialOutcome { outcome, records: [before, after].concat(), comparison: None, errors });
     }
-    let comparison = compare_records(context, &before, &after, request.margin)
+    let comparison = compare_records(context, &before, &after, &request.rules)
         .map_err(|error| error.with_outcome(Outcome::Invalid))?;
     let outcome = outcome.worst(Outcome::of_comparison(&comparison, &request.fail_on));
     let records = [before, after].concat();

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::baseline::BaselineRuns;
-use crate::compare::VoidCause;
 use crate::journal::Record;
 use crate::statistics::{LeadOutcome, Race, StopReason};
 use crate::trial::{Concurrency, PairCounts, Repetition, TrialEnd};
@@ -86,7 +85,7 @@ pub(super) fn describe_end(end: TrialEnd, repetition: Repetition) -> Option<Stri
         TrialEnd::RepeatedVoid { arm, cause } => format!(
             "the trial ends: two runs {} the change in a row do not count: {}",
             arm.name(),
-            describe_cause(cause)
+            cause.describe()
         ),
         TrialEnd::TooManyVoid { arm } => format!(
             "the trial ends: too many runs {} the change do not count; at most 2 of a pair and {} of an arm are \
@@ -95,15 +94,6 @@ pub(super) fn describe_end(end: TrialEnd, repetition: Repetition) -> Option<Stri
             repetition.max_replays_per_arm()
         ),
     })
-}
-
-fn describe_cause(cause: VoidCause) -> &'static str {
-    match cause {
-        VoidCause::NotReady => "the workloads were not ready",
-        VoidCause::NoTarget => "the fault had no target",
-        VoidCause::NoProbes => "the hypothesis has no probes",
-        VoidCause::Other => "see their reasons",
-    }
 }
 
 /// Describes how long the parts of a run took.
@@ -170,6 +160,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::compare::LastingCause;
     use crate::trial::Arm;
 
     fn counts(pairs: u32, failed_before: u32, failed_after: u32) -> PairCounts {
@@ -208,7 +199,7 @@ mod tests {
         assert_snapshot!(race(stop(5, 5, 5), counts(5, 5, 5)), @"");
         assert_snapshot!(race(StopReason::Unlikely, counts(6, 2, 2)), @"");
         assert_snapshot!(race(StopReason::MaxPairs, counts(10, 3, 0)), @"");
-        assert_snapshot!(text(TrialEnd::RepeatedVoid { arm: Arm::After, cause: VoidCause::NoTarget }), @"");
+        assert_snapshot!(text(TrialEnd::RepeatedVoid { arm: Arm::After, cause: LastingCause::NoTarget }), @"");
         assert_snapshot!(text(TrialEnd::TooManyVoid { arm: Arm::Before }), @"");
         assert_eq!(describe_end(TrialEnd::AllRuns, AUTO), None);
     }

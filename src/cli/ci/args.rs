@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::app::AppError;
 use crate::app::ci::{CiRequest, CiTask, JOURNAL_FILE, OUTPUT_DIR};
+use crate::app::comparison::ComparisonRules;
 use crate::app::report_files::ReportFiles;
 use crate::app::run::RunRequest;
 use crate::app::trial::TrialRequest;
@@ -17,7 +18,7 @@ use crate::cli::path_conflicts::PathSet;
 use crate::cli::repetition::RepetitionArgs;
 use crate::cli::shared_args::{RollbackStrategyArg, VariableArgs};
 use crate::cli::{run, trial};
-use crate::compare::Margin;
+use crate::compare::{Margin, PrimaryMetric};
 use crate::engine::StrategyOverrides;
 use crate::error_code::ErrorCode;
 use crate::sampling::SamplingOptions;
@@ -68,10 +69,15 @@ pub(in crate::cli) struct CiArgs {
     /// Time allowed to observe the effect of an action; 0 means no limit [default: 45s]
     #[arg(long, value_name = "DURATION", value_parser = parse_time_limit)]
     effect_timeout: Option<Duration>,
-    /// For a trial: smallest difference that counts: ratio in percentage points; time in % of the time before, but at
-    /// least time-min [default: ratio=1%,time=10%,time-min=5ms]
+    /// For a trial: smallest differences that count: failure rates and success ratios in percentage points; slowdown
+    /// and time in percent, and time at least time-min
+    /// [default: failures=50%,ratio=1%,slowdown=10%,time=10%,time-min=5ms]
     #[arg(long, value_name = "MARGINS", value_parser = Margin::parse)]
     margin: Option<Margin>,
+    /// For a trial: metric to test first, such as shop-answers:p95-latency. MEASURE is success-ratio, slowdown,
+    /// time-to-recover, p95-latency or p99-latency
+    #[arg(long, value_name = "PROBE:MEASURE", value_parser = PrimaryMetric::parse)]
+    primary: Option<PrimaryMetric>,
     /// When to run rollbacks
     #[arg(long, value_enum, value_name = "STRATEGY", default_value_t = RollbackStrategyArg::Always)]
     rollback_strategy: RollbackStrategyArg,
@@ -198,7 +204,10 @@ impl CiArgs {
             effect_timeout: self.effect_timeout.unwrap_or(default.effect_timeout),
             sampling: self.sample.as_ref().and_then(SampleMode::options).unwrap_or_default(),
             fail_on: FailOn::all(fail_on),
-            margin: self.margin.unwrap_or(default.margin),
+            rules: ComparisonRules {
+                margin: self.margin.unwrap_or(default.rules.margin),
+                primary: self.primary.clone(),
+            },
             ..default
         })
     }
@@ -209,6 +218,7 @@ impl CiArgs {
             ("--in-place", self.in_place),
             ("--ready-timeout", self.ready_timeout.is_some()),
             ("--margin", self.margin.is_some()),
+            ("--primary", self.primary.is_some()),
             ("--allow-outside", !self.allow_outside.is_empty()),
             ("--fail-on", !self.fail_on.is_empty()),
         ];

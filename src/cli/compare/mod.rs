@@ -9,9 +9,9 @@ use clap::{Args, ValueEnum};
 use super::CommandContext;
 use super::path_conflicts::PathSet;
 use super::report_args::{ReportArgs, write_reports};
-use crate::app::comparison::{CompareOutcome, CompareRequest, compare_files};
+use crate::app::comparison::{CompareOutcome, CompareRequest, ComparisonRules, compare_files};
 use crate::app::{AppError, Outcome};
-use crate::compare::{ComparisonVerdict, Margin, RunComparison};
+use crate::compare::{ComparisonVerdict, Margin, PrimaryMetric, RunComparison};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -65,7 +65,7 @@ impl CompareArgs {
         CompareRequest {
             before: journals(&self.first, &self.before),
             after: journals(&self.last, &self.after),
-            margin: self.rules.margin,
+            rules: self.rules.rules(),
             fail_on: FailOn::all(&self.fail_on),
         }
     }
@@ -74,10 +74,24 @@ impl CompareArgs {
 /// Rules of the comparison.
 #[derive(Args, Clone, Debug)]
 pub(super) struct RuleArgs {
-    /// Smallest difference that counts: ratio in percentage points; time in % of the time before, but at least
-    /// time-min
-    #[arg(long, value_name = "MARGINS", value_parser = Margin::parse, default_value = "ratio=1%,time=10%,time-min=5ms")]
-    pub(super) margin: Margin,
+    /// Smallest differences that count: failure rates and success ratios in percentage points; slowdown and time in
+    /// percent, and time at least time-min
+    #[arg(long, value_name = "MARGINS", value_parser = Margin::parse, default_value = DEFAULT_MARGINS)]
+    margin: Margin,
+    /// Metric to test first, such as shop-answers:p95-latency; decide before the runs. MEASURE is success-ratio,
+    /// slowdown, time-to-recover, p95-latency or p99-latency
+    #[arg(long, value_name = "PROBE:MEASURE", value_parser = PrimaryMetric::parse)]
+    primary: Option<PrimaryMetric>,
+}
+
+/// The default of `--margin`.
+const DEFAULT_MARGINS: &str = "failures=50%,ratio=1%,slowdown=10%,time=10%,time-min=5ms";
+
+impl RuleArgs {
+    /// Returns the rules of the comparison.
+    pub(super) fn rules(&self) -> ComparisonRules {
+        ComparisonRules { margin: self.margin, primary: self.primary.clone() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

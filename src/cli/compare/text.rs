@@ -14,11 +14,13 @@ pub(super) fn text(comparison: &RunComparison, wide: bool) -> String {
         out.push('\n');
     };
     for label in &comparison.confounders {
-        line(&format!("confounder: {}", label.text));
+        line(&format!("{}: {}", label.heading(), label.text));
     }
     line(&comparison.headline());
     line(&comparison.reason);
     line(&comparison.format_counts());
+    let more = [comparison.format_failure_limit(), comparison.format_detectable()];
+    more.iter().flatten().for_each(|text| line(text));
     if let Some(needed) = &comparison.required_runs {
         line(&needed.reason);
     }

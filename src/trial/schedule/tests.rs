@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const VOID: RunResult = RunResult::Void(VoidCause::Other);
-const NO_TARGET: RunResult = RunResult::Void(VoidCause::NoTarget);
+const VOID: RunResult = RunResult::Void(None);
+const NO_TARGET: RunResult = RunResult::Void(Some(LastingCause::NoTarget));
 
 /// Plays a schedule; the runs in progress end in the order in which they started. Returns the runs and the end.
 fn play(
@@ -126,21 +126,22 @@ fn void_run_is_repeated_after_its_pair() {
 
 #[test]
 fn lasting_void_twice_in_a_row_ends_the_trial() {
-    let check = |repetition, cause: VoidCause, expected: Option<&str>| {
+    let check = |repetition, cause: Option<LastingCause>, expected: Option<&str>| {
         let mut schedule = schedule(repetition, Concurrency::Sequential);
         let (runs, end) = play(&mut schedule, |run| match run.arm {
             Arm::Before => RunResult::Failed,
             Arm::After => RunResult::Void(cause),
         });
-        let is_repeated = end == TrialEnd::RepeatedVoid { arm: Arm::After, cause };
+        let is_repeated =
+            cause.is_some_and(|cause| end == TrialEnd::RepeatedVoid { arm: Arm::After, cause });
         assert_eq!(is_repeated.then(|| labels(&runs)).as_deref(), expected, "{repetition:?} {cause:?} {end:?}");
     };
-    check(AUTO, VoidCause::NotReady, Some("b1 a1 a1(2)"));
-    check(AUTO, VoidCause::NoTarget, Some("b1 a1 a1(2)"));
-    check(AUTO, VoidCause::NoProbes, Some("b1 a1 a1(2)"));
-    check(AUTO, VoidCause::Other, None);
-    check(Repetition::Fixed(5), VoidCause::NoTarget, Some("b1 a1 a2"));
-    check(Repetition::Fixed(5), VoidCause::Other, None);
+    check(AUTO, Some(LastingCause::NotReady), Some("b1 a1 a1(2)"));
+    check(AUTO, Some(LastingCause::NoTarget), Some("b1 a1 a1(2)"));
+    check(AUTO, Some(LastingCause::NoProbes), Some("b1 a1 a1(2)"));
+    check(AUTO, None, None);
+    check(Repetition::Fixed(5), Some(LastingCause::NoTarget), Some("b1 a1 a2"));
+    check(Repetition::Fixed(5), None, None);
 }
 
 #[test]
@@ -148,7 +149,7 @@ fn different_causes_are_no_repeated_void() {
     let mut schedule = schedule(AUTO, Concurrency::Sequential);
     let (_, end) = play(&mut schedule, |run| match (run.arm, run.repeat) {
         (Arm::After, 1) => NO_TARGET,
-        (Arm::After, 2) => RunResult::Void(VoidCause::NotReady),
+        (Arm::After, 2) => RunResult::Void(Some(LastingCause::NotReady)),
         (Arm::Before, _) => RunResult::Failed,
         _ => RunResult::Held,
     });
@@ -208,7 +209,7 @@ fn any_result() -> impl Strategy<Value = RunResult> {
         4 => Just(RunResult::Failed),
         1 => Just(VOID),
         1 => Just(NO_TARGET),
-        1 => Just(RunResult::Void(VoidCause::NotReady)),
+        1 => Just(RunResult::Void(Some(LastingCause::NotReady))),
     ]
 }
 
