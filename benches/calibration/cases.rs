@@ -2,8 +2,8 @@
 
 use kubectl_chaos::rng::SeededRng;
 use kubectl_chaos::statistics::{
-    GroupSplits, holm_adjust, min_p_value, quantile, required_group_size, shift, shift_interval,
-    wilson_interval,
+    GroupSplits, OutcomeCounts, RankedRow, adjusted_p, boschloo, clopper_pearson, min_p_value, quantile,
+    required_group_size, shift, shift_interval,
 };
 use serde_json::{Value, json};
 
@@ -11,16 +11,15 @@ use serde_json::{Value, json};
 pub fn cases() -> Value {
     let mut lot = SeededRng::new(7);
     let groups: Vec<Value> = (0..300).map(|at| group(&mut lot, at)).collect();
-    let holms: Vec<Value> = (0..100)
-        .map(|_| {
-            let count = 1 + lot.below(12);
-            let ps = values(&mut lot, count, 1000, 0).into_iter().map(|p| p / 1000.0).collect::<Vec<_>>();
-            json!({"ps": ps, "adjusted": holm_adjust(&ps)})
+    let families: Vec<Value> = (0..60).map(|at| family(&mut lot, at)).collect();
+    let outcomes: Vec<Value> = (0..120).map(|at| outcome(&mut lot, at)).collect();
+    let limits: Vec<Value> = (0..=40_u32)
+        .flat_map(|valid| (0..=valid).map(move |failed| (failed, valid)))
+        .map(|(failed, valid)| {
+            json!({"failed": failed, "valid": valid, "interval": clopper_pearson::interval(failed, valid, 0.95),
+                "upper": clopper_pearson::upper_limit(failed, valid, 0.95),
+                "lower": clopper_pearson::lower_limit(failed, valid, 0.95)})
         })
-        .collect();
-    let wilsons: Vec<Value> = (0..=40_u32)
-        .flat_map(|all| (0..=all).map(move |counted| (counted, all)))
-        .map(|(counted, all)| json!({"counted": counted, "all": all, "interval": wilson_interval(counted, all)}))
         .collect();
     let quantiles: Vec<Value> = (0..200)
         .map(|_| {
@@ -33,7 +32,36 @@ pub fn cases() -> Value {
     let least: Vec<Value> = (1..=8).map(|size| json!({"size": size, "p": min_p_value(size, size)})).collect();
     let needed: Vec<Value> =
         (1..=30).map(|tests| json!({"tests": tests, "size": required_group_size(tests, 0.05)})).collect();
-    json!({"groups": groups, "holm": holms, "wilson": wilsons, "quantile": quantiles, "least": least, "needed": needed})
+    json!({"groups": groups, "families": families, "outcomes": outcomes, "limits": limits, "quantile": quantiles,
+        "least": least, "needed": needed})
+}
+
+/// Creates the failed and valid runs of two arms: small arms, equal and unequal, and some large ones.
+fn outcome(lot: &mut SeededRng, at: usize) -> Value {
+    let sizes = match at % 4 {
+        0 => (3, 3),
+        1 => (3 + lot.below(4), 3 + lot.below(8)),
+        2 => (10, 10),
+        _ => (5 + lot.below(26), 5 + lot.below(26)),
+    };
+    let mut arm = |valid: usize| {
+        let failed = u32::try_from(lot.below(valid + 1)).unwrap_or(0);
+        OutcomeCounts { valid: u32::try_from(valid).unwrap_or(0), failed }
+    };
+    let (before, after) = (arm(sizes.0), arm(sizes.1));
+    json!({"before": [before.failed, before.valid], "after": [after.failed, after.valid],
+        "p": boschloo(before, after).p})
+}
+
+/// Creates several rows of two small groups, with p of each row and adjusted p.
+fn family(lot: &mut SeededRng, at: usize) -> Value {
+    let (first, second) = [(3, 3), (4, 4), (5, 5), (3, 5), (6, 4), (2, 7)][at % 6];
+    let splits = GroupSplits::new(first, second, 1);
+    let below = [3, 20, 1_000_000][at % 3];
+    let rows: Vec<Vec<f64>> = (0..=lot.below(5)).map(|_| values(lot, first + second, below, 0)).collect();
+    let ranked: Vec<RankedRow> = rows.iter().map(|row| splits.rank(&row[..first], &row[first..])).collect();
+    json!({"first": first, "rows": rows, "p": ranked.iter().map(RankedRow::p).collect::<Vec<_>>(),
+        "adjusted": adjusted_p(&splits, &ranked.iter().collect::<Vec<_>>())})
 }
 
 /// Creates two groups: some with ties, some with infinite values, some so large that splits are sampled.

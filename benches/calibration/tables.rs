@@ -1,148 +1,109 @@
-//! The tables of the calibration, and their limits.
+//! The tables of `docs/statistics.md`.
 
 use std::fmt::Write as _;
 
 use kubectl_chaos::compare::ComparisonVerdict;
+use kubectl_chaos::statistics::{MAX_PAIRS, Race, clopper_pearson, detectable_rate};
 
-use super::world::Nature;
-use super::{Came, Cell, FLAKES, REPEATS};
+use super::exact::{POWER, RATES, arrow};
+use super::outcomes::{
+    Boschloo, CleanSplitOnly, OutcomeRule, Stops, automatic_at, maximum_auto_error, maximum_error, power,
+};
+use super::simulated::{Results, plan_name};
+use super::simulation::Tally;
 
-/// The maximum share of false alarms of a cell.
-const LEVEL: f64 = 0.05;
-/// The minimum share of false alarms of a test over samples, as a check of the simulation.
-const CAUGHT: f64 = 0.30;
-/// The lines around the tables in a document.
-const BEGIN: &str = "<!-- calibration: begin -->";
-const END: &str = "<!-- calibration: end -->";
-
-/// The simulated changes, with their descriptions.
-pub const EFFECTS: [(&str, [Nature; 2]); 6] = [
-    ("all runs failed; now all hold", [failing(1.0), failing(0.0)]),
-    ("90 % of runs failed; now 10 % fail", [failing(0.9), failing(0.1)]),
-    ("all hold; errors fall from 20 % to 1 %", [with(60.0, 0.2), with(60.0, 0.01)]),
-    ("all hold; errors fall from 8 % to 4 %", [with(60.0, 0.08), with(60.0, 0.04)]),
-    ("all hold; latency doubles", [with(60.0, 0.01), with(120.0, 0.01)]),
-    ("all hold; latency rises by 20 %", [with(60.0, 0.01), with(72.0, 0.01)]),
-];
-
-const fn failing(failing: f64) -> Nature {
-    Nature { failing, latency: 60.0, errors: 0.04 }
-}
-
-const fn with(latency: f64, errors: f64) -> Nature {
-    Nature { failing: 0.0, latency, errors }
-}
-
-/// The results of the calibration.
-pub struct Tables<'a> {
-    pub comparisons: u32,
-    /// Cells whose arms do not differ.
-    pub same: Vec<(&'a Cell, &'a Came)>,
-    /// Cells whose arms differ: for each effect, by number of repeats.
-    pub different: &'a [Came],
-}
-
-impl Tables<'_> {
-    /// Formats the tables as Markdown.
-    pub fn text(&self) -> String {
-        let mut out = format!(
-            "**False alarms**: the share of {} comparisons of equal arms whose verdict is neither *unchanged* nor \
-             *inconclusive*.\n\n",
-            grouped(self.comparisons)
-        );
-        self.by_cell(&mut out, |came| percent(came.alarms()));
-        out += "\n**Inconclusive**: the share of the same comparisons with this verdict.\n\n";
-        self.by_cell(&mut out, |came| percent(came.share(ComparisonVerdict::Inconclusive)));
-        out += "\n**A test over samples** of the same runs (Welch's test of the latencies of the first probe, 5 % level): \
-                the share with a significant difference. This is why `compare` tests runs, not samples.\n\n";
-        self.by_cell(&mut out, |came| percent(f64::from(came.by_samples) / f64::from(came.comparisons)));
-        let _ = write!(
+/// Formats the tables that need no simulation.
+pub fn exact() -> String {
+    let mut out = "**Outcomes**: the share of comparisons that claim a difference by the failed runs, by the failure rates \
+                   before and after. The first column is the maximum share if the rates are equal. The column *earlier* is \
+                   the rule of earlier versions: all runs of one arm failed, and all of the other held.\n\n"
+        .to_owned();
+    let heads: Vec<String> = RATES.iter().map(|rates| arrow(*rates)).collect();
+    let _ = writeln!(out, "| runs per arm | maximum error | {} |", heads.join(" | "));
+    let _ = writeln!(out, "|---|---|{}", "---|".repeat(RATES.len()));
+    let mut row = |name: String, rule: &mut dyn OutcomeRule, runs: u32| {
+        let powers: Vec<String> = RATES.iter().map(|rates| percent(power(rule, runs, *rates))).collect();
+        let _ = writeln!(out, "| {name} | {} | {} |", percent(maximum_error(rule, runs)), powers.join(" | "));
+    };
+    let mut boschloo = Boschloo::default();
+    for (runs, _, _) in POWER {
+        row(runs.to_string(), &mut boschloo, runs);
+        row(format!("{runs}, earlier"), &mut CleanSplitOnly, runs);
+    }
+    for pairs in [10, MAX_PAIRS] {
+        let race = Race::new(pairs);
+        let found = RATES.map(|rates| automatic_at(&race, Stops::All, rates));
+        let claims = found.map(|found| percent(found.claims())).join(" | ");
+        let error = percent(maximum_auto_error(&race, Stops::Significant).0);
+        let _ = writeln!(out, "| auto, at most {pairs} | {error} | {claims} |");
+        let pairs_used = found.map(|found| format!("{:.1}", found.pairs)).join(" | ");
+        let _ = writeln!(out, "| expected pairs of it | | {pairs_used} |");
+    }
+    out += "\n**What a number of runs can show**: the least failure rate that 8 of 10 comparisons tell apart from a rate of \
+            0 % and of 10 %; and the failure rate that stays possible if no run failed (one-sided, 95 %).\n\n\
+            | runs per arm | from 0 % | from 10 % | 0 failed: fails in at most |\n|---|---|---|---|\n";
+    let rate = |rate: Option<f64>| rate.map_or("–".to_owned(), |rate| format!("{:.0} %", rate * 100.0));
+    for runs in [3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30] {
+        let [never, tenth] = [0.0, 0.1].map(|base| rate(detectable_rate(runs, runs, base)));
+        let _ = writeln!(
             out,
-            "\n**Power**: the share of each verdict in {} comparisons of different arms, with two probes.\n\n",
-            grouped(self.comparisons / 5)
+            "| {runs} | {never} | {tenth} | {} |",
+            rate(clopper_pearson::upper_limit(0, runs, 0.95))
         );
-        out += "| change | repeats | fixed | broken | improved | regressed | unchanged | inconclusive |\n";
-        out += "|---|---|---|---|---|---|---|---|\n";
-        for ((name, _), came) in EFFECTS.iter().zip(self.different.chunks(REPEATS.len())) {
-            for (repeats, came) in REPEATS.iter().zip(came) {
-                let shares = ComparisonVerdict::ALL.map(|verdict| percent(came.share(verdict))).join(" | ");
-                let _ = writeln!(out, "| {name} | {repeats} | {shares} |");
-            }
-        }
-        out
     }
+    out
+}
 
-    /// Writes one row per failure rate and number of probes, and one column per number of repeats.
-    fn by_cell(&self, out: &mut String, shown: impl Fn(&Came) -> String) {
-        let heads = REPEATS.map(|repeats| format!("{repeats} repeats")).join(" | ");
-        let _ = writeln!(out, "| random failures | probes | {heads} |");
-        let _ = writeln!(out, "|---|---|{}", "---|".repeat(REPEATS.len()));
-        for line in self.same.chunks(REPEATS.len()) {
-            let (cell, _) = line[0];
-            let cells: Vec<String> = line.iter().map(|(_, came)| shown(came)).collect();
-            let failing = cell.natures[0].failing * 100.0;
-            let _ = writeln!(out, "| {failing:.0} % | {} | {} |", cell.probes, cells.join(" | "));
-        }
+/// Formats the tables of the simulation.
+pub fn simulated(results: &Results) -> String {
+    let mut out = format!(
+        "**False alarms**: the share of {} simulated comparisons of equal arms that claim a difference.\n\n",
+        grouped(results.comparisons)
+    );
+    same(&mut out, results, Tally::claims);
+    out += "\n**Inconclusive**: the share of the same comparisons with this verdict.\n\n";
+    same(&mut out, results, |tally| tally.share(ComparisonVerdict::Inconclusive));
+    out += "\n**A test over samples** of the same runs (Welch's test of the latencies of the first probe, 5 % level): the share \
+            with a significant difference. This is why `compare` tests runs, not samples.\n\n";
+    same(&mut out, results, Tally::by_samples);
+    out += "\n**Power**: the share of comparisons of different arms that claim a difference; with 2 probes, unless stated. In \
+            brackets: the rule of earlier versions.\n\n";
+    heads(&mut out, results, "change");
+    for (name, tallies) in &results.different {
+        let cells: Vec<String> = tallies
+            .iter()
+            .map(|tally| {
+                let earlier =
+                    tally.yesterday().map(|share| format!(" ({})", percent(share))).unwrap_or_default();
+                format!("{}{earlier}", percent(tally.claims()))
+            })
+            .collect();
+        let _ = writeln!(out, "| {name} | {} |", cells.join(" | "));
     }
+    out
+}
 
-    fn most_alarms(&self) -> f64 {
-        self.same.iter().map(|(_, came)| came.alarms()).fold(0.0, f64::max)
-    }
+fn heads(out: &mut String, results: &Results, first: &str) {
+    let plans: Vec<String> = results.plans.iter().map(|plan| plan_name(*plan)).collect();
+    let columns = first.matches('|').count() + 1;
+    let _ = writeln!(out, "| {first} | {} |\n|{}", plans.join(" | "), "---|".repeat(columns + plans.len()));
+}
 
-    fn least_caught(&self) -> f64 {
-        let shares =
-            self.same.iter().map(|(_, came)| f64::from(came.by_samples) / f64::from(came.comparisons));
-        shares.fold(1.0, f64::min)
-    }
-
-    /// Returns a violated limit. With few comparisons, limits have a tolerance for chance.
-    pub fn fault(&self, quick: bool) -> Option<String> {
-        let room =
-            if quick { 4.0 * (LEVEL * (1.0 - LEVEL) / f64::from(self.comparisons)).sqrt() } else { 0.0 };
-        for (cell, came) in &self.same {
-            if came.alarms() > LEVEL + room {
-                return Some(format!("too many false alarms: {} in {cell:?}", percent(came.alarms())));
-            }
-        }
-        // a comparison that never decides has no false alarms either
-        let plain = self.different[..REPEATS.len()].iter().map(|came| came.share(ComparisonVerdict::Fixed));
-        let seen = plain.fold(1.0, f64::min);
-        if seen < 1.0 {
-            return Some(format!(
-                "a difference in every run is detected in only {}: {}",
-                percent(seen),
-                EFFECTS[0].0
-            ));
-        }
-        let caught = self.least_caught();
-        (caught < CAUGHT).then(|| {
-            format!(
-                "the simulation is too simple: a test over samples has false alarms in only {}",
-                percent(caught)
-            )
-        })
-    }
-
-    /// Summarizes the results in one line.
-    pub fn summary(&self) -> String {
-        format!(
-            "at most {} false alarms in any of {} cells of {} comparisons with {} flake rates; a test over samples \
-             has at least {}",
-            percent(self.most_alarms()),
-            self.same.len(),
-            grouped(self.comparisons),
-            FLAKES.len(),
-            percent(self.least_caught())
-        )
+fn same(out: &mut String, results: &Results, share: impl Fn(&Tally) -> f64) {
+    heads(out, results, "random failures | probes");
+    for (failing, probes, tallies) in &results.same {
+        let cells: Vec<String> = tallies.iter().map(|tally| percent(share(tally))).collect();
+        let _ = writeln!(out, "| {:.0} % | {probes} | {} |", failing * 100.0, cells.join(" | "));
     }
 }
 
-/// Replaces the tables in a document.
-pub fn write(file: &str, text: &str) {
+/// Replaces the part of a document between the lines of a name.
+pub fn write(file: &str, name: &str, text: &str) {
     let document = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{file}: {error}"));
-    let (head, rest) = document.split_once(BEGIN).expect("the line where tables begin");
-    let (_, tail) = rest.split_once(END).expect("the line where tables end");
-    std::fs::write(file, format!("{head}{BEGIN}\n\n{text}\n{END}{tail}")).unwrap();
+    let (begin, end) = (format!("<!-- {name}: begin -->"), format!("<!-- {name}: end -->"));
+    let (head, rest) = document.split_once(&begin).unwrap_or_else(|| panic!("{file} has no line {begin}"));
+    let (_, tail) = rest.split_once(&end).unwrap_or_else(|| panic!("{file} has no line {end}"));
+    std::fs::write(file, format!("{head}{begin}\n\n{}\n\n{end}{tail}", text.trim())).unwrap();
 }
 
 fn percent(share: f64) -> String {

@@ -3,14 +3,14 @@
 /// A binomial distribution with a fixed number of trials.
 #[derive(Clone, Debug)]
 pub(super) struct Binomial {
-    /// For each count, the weight of the next count relative to it, without the odds.
-    ratios: Vec<f64>,
+    /// For each count, the weight of the next count relative to it, without the odds; and its inverse.
+    ratios: Vec<(f64, f64)>,
 }
 
 impl Binomial {
     pub(super) fn new(trials: u32) -> Self {
         let ratio = |count: u32| f64::from(trials - count) / f64::from(count + 1);
-        Self { ratios: (0..trials).map(ratio).collect() }
+        Self { ratios: (0..trials).map(|count| (ratio(count), ratio(count).recip())).collect() }
     }
 
     /// Replaces the content of `out` with the probability of every count from 0 to the number of trials.
@@ -25,22 +25,22 @@ impl Binomial {
             out[if rate <= 0.0 { 0 } else { trials }] = 1.0;
             return;
         }
-        let odds = rate / (1.0 - rate);
+        let (odds, inverse_odds) = (rate / (1.0 - rate), (1.0 - rate) / rate);
         let mode = (((trials + 1) as f64 * rate) as usize).min(trials);
         out[mode] = 1.0;
         let mut weight = 1.0;
         for count in mode..trials {
-            weight *= self.ratios[count] * odds;
+            weight *= self.ratios[count].0 * odds;
             out[count + 1] = weight;
         }
         weight = 1.0;
         for count in (0..mode).rev() {
-            weight /= self.ratios[count] * odds;
+            weight *= self.ratios[count].1 * inverse_odds;
             out[count] = weight;
         }
-        let sum: f64 = out.iter().sum();
+        let scale = out.iter().sum::<f64>().recip();
         for weight in out {
-            *weight /= sum;
+            *weight *= scale;
         }
     }
 }
@@ -84,6 +84,21 @@ impl Hypergeometric {
         sum
     }
 
+    /// Returns the upper tails of all counts, in no particular order.
+    pub(super) fn all_upper_tails(&self) -> Vec<f64> {
+        let mut tails = Vec::new();
+        for failed in 0..=self.before + self.after {
+            let ln_all = self.ln_choose(self.before + self.after, failed);
+            let mut sum = 0.0;
+            for before in (failed.saturating_sub(self.after)..=self.before.min(failed)).rev() {
+                let ln = self.ln_choose(self.before, before) + self.ln_choose(self.after, failed - before);
+                sum += (ln - ln_all).exp();
+                tails.push(sum);
+            }
+        }
+        tails
+    }
+
     fn ln_choose(&self, all: u32, chosen: u32) -> f64 {
         let ln = |count: u32| self.ln_factorials[count as usize];
         ln(all) - ln(chosen) - ln(all - chosen)
@@ -125,5 +140,17 @@ mod tests {
         // 4 of 5 against 1 of 5: (5 · 5 + 1) / 252
         check((5, 5), (4, 1), 26.0 / 252.0);
         check((5, 5), (0, 0), 1.0);
+    }
+
+    #[test]
+    fn all_tails_are_the_tails_of_every_count() {
+        let tails = Hypergeometric::new(4, 6);
+        let mut single: Vec<f64> =
+            (0..=4).flat_map(|x| (0..=6).map(move |y| (x, y))).map(|(x, y)| tails.upper_tail(x, y)).collect();
+        let mut all = tails.all_upper_tails();
+        single.sort_unstable_by(f64::total_cmp);
+        all.sort_unstable_by(f64::total_cmp);
+        assert_eq!(all.len(), single.len());
+        assert!(all.iter().zip(&single).all(|(a, b)| (a - b).abs() < 1e-12), "{all:?} {single:?}");
     }
 }

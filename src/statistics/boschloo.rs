@@ -179,8 +179,7 @@ impl RejectionRegion {
 /// Returns the largest region whose probability does not exceed the level at any common failure rate.
 fn largest_region(sizes: (u32, u32), level: f64) -> Option<OneSidedRegion> {
     let tails = Hypergeometric::new(sizes.0, sizes.1);
-    let counts = (0..=sizes.0).flat_map(|first| (0..=sizes.1).map(move |second| (first, second)));
-    let mut thresholds: Vec<f64> = counts.map(|(first, second)| tails.upper_tail(first, second)).collect();
+    let mut thresholds = tails.all_upper_tails();
     thresholds.sort_unstable_by(f64::total_cmp);
     // the greatest of equal thresholds stands for all of them
     thresholds.dedup_by(|next, kept| {
@@ -193,4 +192,132 @@ fn largest_region(sizes: (u32, u32), level: f64) -> Option<OneSidedRegion> {
     let region = |threshold: f64| OneSidedRegion::new(sizes, &tails, threshold);
     let fits = thresholds.partition_point(|threshold| region(*threshold).supremum() <= level);
     fits.checked_sub(1).map(|place| region(thresholds[place]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn test(before: (u32, u32), after: (u32, u32)) -> OutcomeTest {
+        let counts = |(failed, valid)| OutcomeCounts { valid, failed };
+        boschloo(counts(before), counts(after))
+    }
+
+    #[test]
+    fn p_matches_reference() {
+        let check = |before: (u32, u32), after: (u32, u32), expected: f64| {
+            let found = test(before, after).p;
+            assert!((found - expected).abs() < 6e-6, "{before:?} {after:?}: {found}");
+        };
+        // scipy.stats.boschloo_exact with n=256
+        check((1, 1), (0, 1), 0.5);
+        check((2, 2), (0, 2), 0.125);
+        check((3, 3), (0, 2), 0.069_12);
+        check((3, 3), (0, 3), 0.031_25);
+        check((2, 3), (0, 3), 0.218_75);
+        check((3, 3), (1, 3), 0.218_75);
+        check((4, 4), (0, 4), 0.007_81);
+        check((3, 4), (0, 4), 0.070_31);
+        check((4, 5), (0, 5), 0.021_48);
+        check((5, 5), (1, 5), 0.021_48);
+        check((3, 5), (0, 5), 0.061_85);
+        check((4, 5), (1, 5), 0.109_38);
+        check((4, 10), (0, 10), 0.042_19);
+        check((9, 10), (1, 10), 0.000_40);
+        check((5, 10), (1, 10), 0.062_31);
+        check((6, 10), (1, 10), 0.022_78);
+        check((7, 10), (2, 10), 0.041_39);
+        check((5, 20), (0, 20), 0.022_53);
+        check((4, 20), (0, 20), 0.060_99);
+        check((10, 20), (4, 20), 0.053_26);
+        check((3, 3), (0, 10), 0.001_78);
+        check((3, 3), (2, 10), 0.022_45);
+        check((5, 5), (2, 8), 0.010_27);
+        check((6, 30), (1, 30), 0.056_08);
+    }
+
+    #[test]
+    fn p_without_difference_or_runs_is_1() {
+        for (before, after) in
+            [((0, 3), (0, 3)), ((3, 3), (3, 3)), ((0, 0), (0, 3)), ((2, 2), (0, 0)), ((0, 0), (0, 0))]
+        {
+            assert!((test(before, after).p - 1.0).abs() < 1e-12, "{before:?} {after:?}");
+        }
+        // more failed runs than valid runs count as all
+        assert_eq!(test((9, 3), (0, 3)), test((3, 3), (0, 3)));
+    }
+
+    #[test]
+    fn exchanged_arms_exchange_the_one_sided_p_values() {
+        for (before, after) in [((3, 3), (0, 2)), ((7, 10), (2, 10)), ((1, 4), (6, 9)), ((2, 5), (2, 5))] {
+            let (found, exchanged) = (test(before, after), test(after, before));
+            assert!((found.p_greater - exchanged.p_less).abs() < 1e-12, "{found:?} {exchanged:?}");
+            assert!((found.p_less - exchanged.p_greater).abs() < 1e-12, "{found:?} {exchanged:?}");
+            let held = |(failed, valid)| (valid - failed, valid);
+            let opposite = test(held(before), held(after));
+            assert!((found.p - opposite.p).abs() < 1e-9, "{found:?} {opposite:?}");
+        }
+    }
+
+    #[test]
+    fn thousand_runs_have_a_p_value() {
+        // far apart, and equal
+        assert!(test((900, 1000), (100, 1000)).p < 1e-100);
+        assert!(test((500, 1000), (500, 1000)).p > 0.95);
+        // a normal approximation gives 0.0067
+        let p = test((400, 1000), (341, 1000)).p;
+        assert!((0.006..0.0075).contains(&p), "{p}");
+    }
+
+    /// Lists, for each count of one arm, the least significant count of the other arm that fails more.
+    fn least_counts(runs: u32) -> String {
+        let region = RejectionRegion::new(runs, runs, OUTCOME_LEVEL);
+        let least = |fewer: u32| (fewer + 1..=runs).find(|more| region.contains(*more, fewer));
+        let counts = (0..runs).filter_map(|fewer| Some(format!("{}:{fewer}", least(fewer)?)));
+        counts.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn least_significant_counts_match_reference() {
+        let check = |runs: u32, expected: &str| assert_eq!(least_counts(runs), expected, "{runs}");
+        check(1, "");
+        check(3, "3:0");
+        check(4, "4:0");
+        check(5, "4:0 5:1");
+        check(6, "4:0 5:1 6:2");
+        check(7, "4:0 6:1 7:2 7:3");
+        check(8, "4:0 6:1 7:2 8:3 8:4");
+        check(10, "4:0 6:1 7:2 8:3 9:4 10:5 10:6");
+        check(11, "5:0 6:1 7:2 9:3 9:4 10:5 11:6");
+        check(15, "4:0 6:1 8:2 9:3 10:4 11:5 12:6 13:7 14:8 14:9 15:10 15:11");
+        check(20, "5:0 7:1 8:2 9:3 11:4 12:5 13:6 14:7 15:8 16:9 17:10 17:11 18:12 19:13 20:14 20:15");
+    }
+
+    #[test]
+    fn region_contains_the_counts_whose_p_is_significant() {
+        for (before, after) in [(2, 2), (3, 2), (3, 10), (5, 8), (7, 7), (10, 4)] {
+            let region = RejectionRegion::new(before, after, OUTCOME_LEVEL);
+            for (x, y) in (0..=before).flat_map(|x| (0..=after).map(move |y| (x, y))) {
+                let p = test((x, before), (y, after)).p;
+                assert_eq!(region.contains(x, y), p <= OUTCOME_LEVEL, "{x}/{before} {y}/{after}: {p}");
+            }
+            assert!(!region.contains(before + 1, 0) && !region.contains(0, after + 1));
+        }
+    }
+
+    #[test]
+    fn probability_of_the_region_matches_reference() {
+        let check = |runs: u32, rates: (f64, f64), expected: f64| {
+            let found = RejectionRegion::new(runs, runs, OUTCOME_LEVEL).probability(rates.0, rates.1);
+            assert!((found - expected).abs() < 5e-4, "{runs} {rates:?}: {found}");
+        };
+        check(3, (0.5, 0.5), 0.0313);
+        check(3, (0.9, 0.1), 0.531);
+        check(5, (0.9, 0.1), 0.736);
+        check(10, (0.5, 0.0), 0.828);
+        check(10, (0.5, 0.5), 0.042);
+        check(20, (0.2, 0.02), 0.273);
+        check(10, (0.0, 0.0), 0.0);
+        check(10, (1.0, 0.0), 1.0);
+    }
 }

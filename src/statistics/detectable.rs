@@ -33,3 +33,32 @@ pub fn detectable_rate(valid_before: u32, valid_after: u32, base: f64) -> Option
     }
     Some(high)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn detectable_rates_match_reference() {
+        let percent =
+            |runs: u32, base: f64| detectable_rate(runs, runs, base).map(|rate| (rate * 100.0).round());
+        let from_never = [93.0, 95.0, 83.0, 73.0, 65.0, 58.0, 48.0, 41.0, 34.0, 31.0, 21.0];
+        let from_a_tenth = [0.0, 0.0, 93.0, 84.0, 86.0, 79.0, 68.0, 62.0, 57.0, 49.0, 42.0];
+        for (place, runs) in [3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30].into_iter().enumerate() {
+            assert_eq!(percent(runs, 0.0), Some(from_never[place]), "{runs} from 0 %");
+            let expected = Some(from_a_tenth[place]).filter(|rate| *rate > 0.0);
+            assert_eq!(percent(runs, 0.1), expected, "{runs} from 10 %");
+        }
+    }
+
+    #[test]
+    fn unequal_arms_have_the_rate_of_the_weaker_direction() {
+        let rate = detectable_rate(3, 10, 0.0).unwrap();
+        assert!((rate - detectable_rate(10, 3, 0.0).unwrap()).abs() < 1e-9);
+        assert!(rate >= detectable_rate(10, 10, 0.0).unwrap());
+        // two runs per arm are never significant
+        assert_eq!(detectable_rate(2, 2, 0.0), None);
+        assert_eq!(detectable_rate(0, 5, 0.0), None);
+        assert_eq!(detectable_rate(0, 0, 0.0), None);
+    }
+}

@@ -12,6 +12,9 @@ pub const MAX_ENUMERATED_SPLITS: usize = 200_000;
 /// The number of splits that are sampled if there are too many to enumerate.
 pub const SAMPLED_SPLITS: usize = 20_000;
 
+/// The number of values whose membership one number holds.
+const BLOCK: usize = 10;
+
 /// The splits of the values of two groups that the test counts.
 ///
 /// The smaller group comes first in every split, and the observed split is the first of them.
@@ -19,25 +22,13 @@ pub const SAMPLED_SPLITS: usize = 20_000;
 pub struct GroupSplits {
     first: usize,
     second: usize,
-    splits: Splits,
-}
-
-/// How the splits are stored.
-#[derive(Clone, Debug)]
-enum Splits {
-    /// All splits: each one exchanges one member of the previous one.
+    /// The members of the smaller group, split by split: a bit per value, in blocks.
     ///
-    /// For groups of equal sizes, only those with the first value in the first group: the mirrored split is equally far.
-    All(Vec<Exchange>),
-    /// Random splits: the members of the smaller group, split by split. The observed split comes first.
-    Sampled(Vec<u32>),
-}
-
-/// The change from one split to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Exchange {
-    removed: u32,
-    added: u32,
+    /// For groups of equal sizes, only the splits with the first value in the first group: the mirrored split is equally
+    /// far apart.
+    members: Vec<u16>,
+    /// The number of all splits; none if the splits are a sample.
+    ways: Option<usize>,
 }
 
 /// The doubled ranks of a row, with the result of its test.
@@ -48,8 +39,8 @@ pub struct RankedRow {
     /// The number of splits at least as far apart as the observed one.
     observed: u32,
     p: f64,
-    /// The splits that at most one other split exceeds or equals.
-    clearest: Vec<u32>,
+    /// The splits that at most one other split equals or exceeds.
+    clearest: Vec<Vec<u16>>,
 }
 
 impl RankedRow {
@@ -64,7 +55,7 @@ impl RankedRow {
     }
 
     /// Returns the splits in which the row is as clear as it can be without ties: p is at most 2 of all splits.
-    pub(super) fn clearest(&self) -> &[u32] {
+    pub(super) fn clearest(&self) -> &[Vec<u16>] {
         &self.clearest
     }
 }
@@ -73,12 +64,12 @@ impl GroupSplits {
     /// Creates the splits for two groups of these sizes, sampled with the seed if there are too many.
     pub fn new(first: usize, second: usize, seed: u64) -> Self {
         let (all, size) = (first + second, first.min(second));
-        let splits = match count_splits(all, size) {
-            None => Splits::Sampled(sample_splits(all, size, seed)),
-            Some(_) if first == second && size > 0 => Splits::All(enumerate_exchanges(all - 1, size - 1, 1)),
-            Some(_) => Splits::All(enumerate_exchanges(all, size, 0)),
+        let ways = count_splits(all, size);
+        let members = match ways {
+            None => sample_splits(all, size, seed),
+            Some(_) => enumerate_splits(all, size, first == second && size > 0),
         };
-        Self { first, second, splits }
+        Self { first, second, members, ways }
     }
 
     /// Returns the sizes of the groups.
@@ -88,15 +79,12 @@ impl GroupSplits {
 
     /// Returns whether the splits are a sample instead of all splits.
     pub fn are_sampled(&self) -> bool {
-        matches!(self.splits, Splits::Sampled(_))
+        self.ways.is_none()
     }
 
-    /// Returns the number of splits that are counted.
-    pub(super) fn count(&self) -> usize {
-        match &self.splits {
-            Splits::All(exchanges) => exchanges.len() + 1,
-            Splits::Sampled(members) => members.len() / self.size().max(1),
-        }
+    /// Returns the number of stored splits: half of all splits for groups of equal sizes.
+    pub(super) fn stored(&self) -> usize {
+        self.members.len() / blocks(self.first + self.second)
     }
 
     /// Returns the two-sided p value of two groups; 1 if a group is empty.
@@ -113,36 +101,24 @@ impl GroupSplits {
     pub fn rank(&self, first: &[f64], second: &[f64]) -> RankedRow {
         debug_assert_eq!((first.len(), second.len()), self.sizes());
         let ranks = self.smaller_first(&doubled_ranks(first, second));
-        let mut distances = Vec::new();
-        self.distances(&ranks, &mut distances);
-        let far = far_counts(&distances);
-        let observed = far[distances[0] as usize];
-        // half of the splits of equal groups stand for two each
-        let few = if self.first == self.second { 1 } else { 2 };
-        let clearest = if self.are_sampled() || !far.iter().any(|count| (1..=few).contains(count)) {
-            Vec::new()
-        } else {
-            let splits = (0..).zip(&distances);
-            splits.filter(|(_, distance)| far[**distance as usize] <= few).map(|(split, _)| split).collect()
-        };
-        RankedRow { p: ratio(observed as usize, self.count()), ranks, observed, clearest }
+        let far = self.far_counts(&ranks);
+        let observed = far[self.observed_distance(&ranks)];
+        let p = ratio(observed as usize, self.ways.unwrap_or(SAMPLED_SPLITS + 1));
+        let clearest = self.clearest(&ranks, &far);
+        RankedRow { ranks, observed, p, clearest }
     }
 
-    /// Replaces the content of `out` with the number of splits at least as far apart as each split.
-    pub(super) fn far_counts(&self, row: &RankedRow, out: &mut Vec<u32>) {
-        self.distances(&row.ranks, out);
-        let far = far_counts(out);
-        for distance in out {
-            *distance = far[*distance as usize];
-        }
+    /// Calls a function with the number of splits at least as far apart as each stored split.
+    pub(super) fn for_each_far_count(&self, row: &RankedRow, mut visit: impl FnMut(u32)) {
+        let far = self.far_counts(&row.ranks);
+        self.for_each_distance(&row.ranks, |distance| visit(far[distance]));
     }
 
     /// Returns the p value of doubled ranks; those of the first group come first.
     pub(super) fn p_value_of_ranks(&self, ranks: &[u64]) -> f64 {
-        let mut distances = Vec::new();
-        self.distances(&self.smaller_first(ranks), &mut distances);
-        let far = distances.iter().filter(|distance| **distance >= distances[0]).count();
-        ratio(far, distances.len())
+        let ranks = self.smaller_first(ranks);
+        let far = self.far_counts(&ranks)[self.observed_distance(&ranks)];
+        ratio(far as usize, self.ways.unwrap_or(SAMPLED_SPLITS + 1))
     }
 
     /// Returns the size of the smaller group.
@@ -156,42 +132,122 @@ impl GroupSplits {
         if self.first <= self.second { ranks.to_vec() } else { [second, first].concat() }
     }
 
-    /// Replaces the content of `out` with the distance of each split: of its doubled rank sum from the mean.
-    fn distances(&self, ranks: &[u64], out: &mut Vec<u32>) {
-        let size = self.size();
-        let middle = to_u64(size) * to_u64(ranks.len() + 1);
-        let distance = |sum: u64| u32::try_from(sum.abs_diff(middle)).unwrap_or(u32::MAX);
-        out.clear();
-        match &self.splits {
-            Splits::All(exchanges) => {
-                let mut sum: u64 = ranks[..size].iter().sum();
-                out.push(distance(sum));
-                out.extend(exchanges.iter().map(|exchange| {
-                    sum = sum + ranks[exchange.added as usize] - ranks[exchange.removed as usize];
-                    distance(sum)
-                }));
+    /// Returns the mean of the doubled rank sum of the smaller group.
+    fn middle(&self) -> u64 {
+        to_u64(self.size()) * to_u64(self.first + self.second + 1)
+    }
+
+    /// Returns how far the observed doubled rank sum is from its mean.
+    fn observed_distance(&self, ranks: &[u64]) -> usize {
+        to_usize(ranks[..self.size()].iter().sum::<u64>().abs_diff(self.middle()))
+    }
+
+    /// Returns, for each distance up to the greatest, the number of splits that are at least so far apart.
+    fn far_counts(&self, ranks: &[u64]) -> Vec<u32> {
+        let mut counts = Vec::new();
+        if self.ways.is_some() {
+            for (sum, count) in (0..).zip(count_sums(ranks, self.size())) {
+                if count > 0 {
+                    add_at(&mut counts, to_usize(self.middle().abs_diff(sum)), count);
+                }
             }
-            Splits::Sampled(members) => {
-                let sum = |split: &[u32]| split.iter().map(|place| ranks[*place as usize]).sum();
-                out.extend(members.chunks_exact(size).map(|split| distance(sum(split))));
-            }
+        } else {
+            self.for_each_distance(ranks, |distance| add_at(&mut counts, distance, 1));
         }
+        let mut farther = 0;
+        for count in counts.iter_mut().rev() {
+            farther += *count;
+            *count = farther;
+        }
+        counts
+    }
+
+    /// Calls a function with the distance of each stored split.
+    fn for_each_distance(&self, ranks: &[u64], mut visit: impl FnMut(usize)) {
+        let sums: Vec<Vec<u64>> = ranks.chunks(BLOCK).map(subset_sums).collect();
+        let middle = self.middle();
+        for split in self.members.chunks_exact(sums.len().max(1)) {
+            let sum: u64 = split.iter().zip(&sums).map(|(members, sums)| sums[usize::from(*members)]).sum();
+            visit(to_usize(sum.abs_diff(middle)));
+        }
+    }
+
+    /// Returns the splits that at most one other split equals or exceeds; none of a sample.
+    fn clearest(&self, ranks: &[u64], far: &[u32]) -> Vec<Vec<u16>> {
+        let is_clear = |distance: usize| far[distance] <= 2;
+        if self.are_sampled() || far.last().is_none_or(|count| *count > 2) {
+            return Vec::new();
+        }
+        if self.first == self.second {
+            // the only split that separates the values, and its mirrored split
+            let mut order: Vec<usize> = (0..ranks.len()).collect();
+            order.sort_by_key(|place| ranks[*place]);
+            let (low, high) = order.split_at(self.size());
+            return vec![to_blocks(if low.contains(&0) { low } else { high }, ranks.len())];
+        }
+        let (mut splits, mut found) = (self.members.chunks_exact(blocks(ranks.len())), Vec::new());
+        self.for_each_distance(ranks, |distance| {
+            let split = splits.next().unwrap_or_default();
+            if is_clear(distance) {
+                found.push(split.to_vec());
+            }
+        });
+        found
     }
 }
 
-/// Returns, for each distance up to the greatest, the number of splits that are at least so far apart.
-fn far_counts(distances: &[u32]) -> Vec<u32> {
-    let greatest = distances.iter().max().copied().unwrap_or(0);
-    let mut counts = vec![0_u32; greatest as usize + 1];
-    for distance in distances {
-        counts[*distance as usize] += 1;
+/// Counts the choices of `size` ranks by their sum.
+fn count_sums(ranks: &[u64], size: usize) -> Vec<u32> {
+    let mut greatest = ranks.to_vec();
+    greatest.sort_unstable_by(|a, b| b.cmp(a));
+    let width = to_usize(greatest[..size].iter().sum()) + 1;
+    let mut counts = vec![vec![0_u32; width]; size + 1];
+    counts[0][0] = 1;
+    for (place, rank) in ranks.iter().enumerate() {
+        let rank = to_usize(*rank);
+        for chosen in (1..=size.min(place + 1)).rev() {
+            let (fewer, more) = counts.split_at_mut(chosen);
+            let (fewer, more) = (&fewer[chosen - 1], &mut more[0]);
+            for (more, fewer) in more.iter_mut().skip(rank).zip(fewer) {
+                *more += fewer;
+            }
+        }
     }
-    let mut farther = 0;
-    for count in counts.iter_mut().rev() {
-        farther += *count;
-        *count = farther;
+    counts.swap_remove(size)
+}
+
+/// Returns the sum of every subset of at most [`BLOCK`] ranks; bit 0 stands for the first rank.
+fn subset_sums(ranks: &[u64]) -> Vec<u64> {
+    let mut sums = vec![0];
+    for rank in ranks {
+        sums.extend_from_within(..);
+        let half = sums.len() / 2;
+        for sum in &mut sums[half..] {
+            *sum += rank;
+        }
     }
-    counts
+    sums
+}
+
+fn add_at(counts: &mut Vec<u32>, place: usize, count: u32) {
+    if counts.len() <= place {
+        counts.resize(place + 1, 0);
+    }
+    counts[place] += count;
+}
+
+/// Returns the number of blocks that hold a split, at least one.
+fn blocks(values: usize) -> usize {
+    values.div_ceil(BLOCK).max(1)
+}
+
+/// Returns the members of a split as blocks of bits.
+fn to_blocks(places: &[usize], all: usize) -> Vec<u16> {
+    let mut found = vec![0; blocks(all)];
+    for place in places {
+        found[place / BLOCK] |= 1 << (place % BLOCK);
+    }
+    found
 }
 
 /// Returns the smallest p value that two groups of these sizes can have without ties.
@@ -251,68 +307,43 @@ fn count_splits(all: usize, chosen: usize) -> Option<usize> {
     Some(ways)
 }
 
-/// Enumerates all choices of `size` of `all` places, numbered from `offset`, each by its change of the previous one.
+/// Enumerates all choices of `size` of `all`, in order; the first choice has the first places.
 ///
-/// The first choice has the first places. The order is the revolving door of Knuth, The Art of Computer Programming 4A,
-/// 7.2.1.3, algorithm R.
-fn enumerate_exchanges(all: usize, size: usize, offset: usize) -> Vec<Exchange> {
-    let mut exchanges = Vec::new();
-    // the chosen places in ascending order, and an upper bound
-    let mut chosen: Vec<usize> = (0..size).chain([all]).collect();
-    let mut exchange = |removed: usize, added: usize| {
-        exchanges.push(Exchange { removed: to_u32(removed + offset), added: to_u32(added + offset) });
-    };
-    'choices: while size > 0 {
-        let is_odd = size % 2 == 1;
-        if is_odd && chosen[0] + 1 < chosen[1] {
-            exchange(chosen[0], chosen[0] + 1);
-            chosen[0] += 1;
-            continue;
+/// `half` keeps the choices with the first place only.
+fn enumerate_splits(all: usize, size: usize, half: bool) -> Vec<u16> {
+    let fixed = usize::from(half);
+    let mut found = Vec::new();
+    let mut choice: Vec<usize> = (0..size).collect();
+    loop {
+        found.extend(to_blocks(&choice, all));
+        // the last position that can still advance
+        let Some(at) = (fixed..size).rev().find(|at| choice[*at] < all - size + at) else {
+            return found;
+        };
+        let mut place = choice[at];
+        for moved in &mut choice[at..] {
+            place += 1;
+            *moved = place;
         }
-        if !is_odd && chosen[0] > 0 {
-            exchange(chosen[0], chosen[0] - 1);
-            chosen[0] -= 1;
-            continue;
-        }
-        // the places before `at` are either as great as possible, or as small as possible
-        let mut lowers = is_odd;
-        for at in 1..size {
-            if lowers && chosen[at] > at {
-                exchange(chosen[at], at - 1);
-                chosen[at] = chosen[at - 1];
-                chosen[at - 1] = at - 1;
-                continue 'choices;
-            }
-            if !lowers && chosen[at] + 1 < chosen[at + 1] {
-                exchange(at - 1, chosen[at] + 1);
-                chosen[at - 1] = chosen[at];
-                chosen[at] += 1;
-                continue 'choices;
-            }
-            lowers = !lowers;
-        }
-        break;
     }
-    exchanges
 }
 
 /// Samples random choices of `size` of `all`, after the observed one.
-fn sample_splits(all: usize, size: usize, seed: u64) -> Vec<u32> {
+fn sample_splits(all: usize, size: usize, seed: u64) -> Vec<u16> {
     let mut rng = SeededRng::new(seed);
-    let mut places: Vec<u32> = (0..to_u32(all)).collect();
-    let mut found = Vec::with_capacity((SAMPLED_SPLITS + 1).saturating_mul(size));
-    found.extend(&places[..size]);
+    let mut places: Vec<usize> = (0..all).collect();
+    let mut found = to_blocks(&places[..size], all);
     for _ in 0..SAMPLED_SPLITS {
         for at in 0..size {
             places.swap(at, at + rng.below(all - at));
         }
-        found.extend(&places[..size]);
+        found.extend(to_blocks(&places[..size], all));
     }
     found
 }
 
-fn to_u32(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
+fn to_usize(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 fn to_u64(count: usize) -> u64 {
@@ -367,8 +398,8 @@ mod tests {
         // 1,188 of all splits are at least as extreme
         let exact = 1188.0 / 48620.0;
         assert!((p(&first, &second) - exact).abs() < 1e-12, "{}", p(&first, &second));
-        let drawn = Splits::Sampled(sample_splits(18, 9, 1));
-        let sampled = GroupSplits { first: 9, second: 9, splits: drawn }.p_value(&first, &second);
+        let sampled = GroupSplits { first: 9, second: 9, members: sample_splits(18, 9, 1), ways: None };
+        let sampled = sampled.p_value(&first, &second);
         assert!((sampled - exact).abs() < 0.004, "{sampled}");
         assert!(!GroupSplits::new(10, 10, 1).are_sampled() && GroupSplits::new(11, 11, 1).are_sampled());
         assert_eq!(sample_splits(18, 9, 1), sample_splits(18, 9, 1));
@@ -380,15 +411,33 @@ mod tests {
     }
 
     #[test]
-    fn exchanges_visit_every_choice_once() {
-        for (all, size) in [(1, 0), (1, 1), (2, 1), (5, 1), (5, 2), (6, 3), (7, 4), (9, 5), (8, 8), (10, 3)] {
-            let mut choice: std::collections::BTreeSet<u32> = (0..to_u32(size)).collect();
-            let mut seen = std::collections::BTreeSet::from([choice.clone()]);
-            for Exchange { removed, added } in enumerate_exchanges(all, size, 0) {
-                assert!(choice.remove(&removed) && choice.insert(added), "{all} {size}");
-                assert!((added as usize) < all && seen.insert(choice.clone()), "{all} {size}: {choice:?}");
-            }
-            assert_eq!(Some(seen.len()), count_splits(all, size), "{all} {size}");
+    fn splits_contain_every_choice_once() {
+        for (first, second) in [(0, 3), (1, 1), (1, 4), (3, 3), (4, 2), (5, 6), (3, 12)] {
+            let splits = GroupSplits::new(first, second, 1);
+            let stored: std::collections::BTreeSet<&[u16]> =
+                splits.members.chunks_exact(blocks(first + second)).collect();
+            let ways = splits.ways.unwrap() / if first == second { 2 } else { 1 };
+            assert_eq!((stored.len(), splits.stored()), (ways, ways), "{first} {second}");
+            let size = u32::try_from(first.min(second)).unwrap();
+            assert!(
+                stored.iter().all(|split| split.iter().map(|block| block.count_ones()).sum::<u32>() == size)
+            );
+        }
+    }
+
+    #[test]
+    fn counted_sums_match_the_enumerated_splits() {
+        let first = [3.0, 1.0, 1.0, f64::INFINITY, 8.0];
+        let second = [2.0, 8.0, 9.0, 1.0, 5.0, f64::INFINITY, 4.0];
+        for sizes in [(5, 7), (5, 5), (3, 6), (5, 2)] {
+            let splits = GroupSplits::new(sizes.0, sizes.1, 1);
+            let row = splits.rank(&first[..sizes.0], &second[..sizes.1]);
+            let (mut far, mut distances) = (0, Vec::new());
+            splits.for_each_distance(&row.ranks, |distance| distances.push(distance));
+            splits.for_each_far_count(&row, |count| far += u32::from(count <= row.observed()));
+            let expected = distances.iter().filter(|distance| **distance >= distances[0]).count();
+            assert_eq!(far as usize, expected, "{sizes:?}");
+            assert!((row.p() - ratio(expected, distances.len())).abs() < 1e-12, "{sizes:?}");
         }
     }
 

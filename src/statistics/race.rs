@@ -2,7 +2,7 @@
 //!
 //! After every pair the failed runs of both arms are compared with limits. A limit depends on the two counts only: one
 //! arm leads by so many failed runs (or by so many held runs) over the other arm. The chance that any limit is reached
-//! without a difference is 4.74 % for 20 pairs, at any constant failure rate, and 4.89 % at any drift that both runs of
+//! without a difference is 4.74 % for 20 pairs, at any constant failure rate, and 4.91 % at any drift that both runs of
 //! a pair share. It is smaller for fewer pairs.
 
 use std::fmt;
@@ -180,7 +180,7 @@ impl Race {
 
     /// Returns the earliest points at which the trial can stop, one for each reason and leading arm.
     ///
-    /// Empty if it stops now.
+    /// They are in the order of the pairs; of the same pair, significant results come first. Empty if it stops now.
     pub fn next_stops(&self, pairs: u32, failed_before: u32, failed_after: u32) -> Vec<NextStop> {
         let mut stops: Vec<NextStop> = Vec::new();
         let mut open = vec![(failed_before.min(pairs), failed_after.min(pairs))];
@@ -210,6 +210,7 @@ impl Race {
                 }
             }
         }
+        stops.sort_by_key(|stop| (stop.pairs, !stop.reason.is_significant()));
         stops
     }
 }
@@ -230,4 +231,128 @@ fn reached_limit(pairs: u32, before: u32, after: u32) -> Option<StopReason> {
 /// Returns the place of two counts in the table of a number of pairs.
 fn place(pairs: u32, before: u32, after: u32) -> usize {
     (before * (pairs + 1) + after) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lead(outcome: LeadOutcome, more: u32, fewer: u32) -> StopReason {
+        StopReason::Lead(LeadLimit { outcome, more, fewer })
+    }
+
+    #[test]
+    fn trial_stops_at_the_limits() {
+        let race = Race::new(20);
+        let check = |pairs: u32, before: u32, after: u32, expected: Option<StopReason>| {
+            assert_eq!(race.stop(pairs, before, after), expected, "{pairs}; {before}, {after}");
+            // exchanged arms stop alike
+            assert_eq!(race.stop(pairs, after, before), expected, "{pairs}; {after}, {before}");
+        };
+        use LeadOutcome::{Failed, Held};
+        for pairs in 0..3 {
+            check(pairs, pairs, 0, None);
+        }
+        check(3, 3, 0, Some(StopReason::CleanSplit));
+        check(3, 2, 0, None);
+        check(4, 4, 0, None);
+        check(5, 5, 0, Some(lead(Failed, 5, 0)));
+        check(7, 5, 0, Some(lead(Failed, 5, 0)));
+        // five runs of one arm held, and none of the other
+        check(7, 7, 2, Some(lead(Held, 5, 0)));
+        check(10, 9, 1, Some(lead(Failed, 9, 1)));
+        check(12, 11, 2, Some(lead(Failed, 11, 2)));
+        check(15, 12, 3, Some(lead(Failed, 12, 3)));
+        check(16, 13, 4, Some(lead(Failed, 13, 4)));
+        check(17, 14, 5, Some(lead(Failed, 14, 5)));
+        check(19, 16, 7, Some(lead(Held, 12, 3)));
+        check(4, 0, 0, None);
+        check(5, 0, 0, Some(StopReason::SameOutcome));
+        check(5, 5, 5, Some(StopReason::SameOutcome));
+        check(5, 1, 1, Some(StopReason::Unlikely));
+        check(5, 1, 0, None);
+        check(6, 2, 2, Some(StopReason::Unlikely));
+        check(9, 8, 9, Some(StopReason::Unlikely));
+        check(19, 4, 0, None);
+        check(20, 4, 0, Some(StopReason::MaxPairs));
+        check(20, 20, 20, Some(StopReason::SameOutcome));
+        check(20, 5, 0, Some(lead(Failed, 5, 0)));
+    }
+
+    #[test]
+    fn smaller_maximum_keeps_the_limits() {
+        let race = Race::new(8);
+        assert_eq!(race.stop(3, 0, 3), Some(StopReason::CleanSplit));
+        assert_eq!(race.stop(8, 5, 0), Some(lead(LeadOutcome::Failed, 5, 0)));
+        assert_eq!(race.stop(8, 4, 0), Some(StopReason::MaxPairs));
+        assert_eq!(race.lead_limits(), [(5, 0)]);
+        assert_eq!(Race::new(20).lead_limits(), [(5, 0), (9, 1), (11, 2), (12, 3), (13, 4), (14, 5)]);
+        assert_eq!(Race::new(1).stop(1, 1, 0), Some(StopReason::MaxPairs));
+        assert_eq!(Race::new(3).stop(3, 3, 0), Some(StopReason::CleanSplit));
+        assert_eq!((Race::new(0).max_pairs(), Race::new(99).max_pairs()), (1, 20));
+    }
+
+    #[test]
+    fn chance_of_a_result_matches_reference() {
+        let race = Race::new(20);
+        let check = |pairs: u32, before: u32, after: u32, expected: f64| {
+            let found = race.value(pairs, before, after);
+            assert!((found - expected).abs() < 6e-5, "{pairs}; {before}, {after}: {found}");
+            assert!((race.value(pairs, after, before) - found).abs() < 1e-12);
+            // failed and held runs are alike
+            assert!((race.value(pairs, pairs - before, pairs - after) - found).abs() < 1e-12);
+        };
+        check(3, 2, 0, 0.7843);
+        check(3, 3, 0, 1.0);
+        check(5, 0, 0, 0.0826);
+        check(5, 1, 1, 0.0557);
+        check(5, 1, 0, 0.2997);
+        check(5, 2, 0, 0.6415);
+        check(5, 3, 1, 0.4161);
+        check(6, 2, 2, 0.0374);
+        check(7, 2, 1, 0.0586);
+        check(8, 3, 1, 0.1483);
+        check(9, 8, 9, 0.0987);
+        check(10, 3, 0, 0.6583);
+        check(10, 4, 1, 0.2062);
+        check(10, 5, 3, 0.0472);
+        check(15, 4, 0, 0.7149);
+        check(19, 4, 0, 0.2194);
+        check(20, 4, 0, 0.0);
+    }
+
+    #[test]
+    fn only_limits_are_significant() {
+        assert!(StopReason::CleanSplit.is_significant() && lead(LeadOutcome::Held, 9, 1).is_significant());
+        for reason in [StopReason::SameOutcome, StopReason::Unlikely, StopReason::MaxPairs] {
+            assert!(!reason.is_significant() && reason.limit().is_none());
+        }
+        let words = |reason: StopReason| reason.limit().map(|limit| limit.to_string());
+        assert_eq!(words(StopReason::CleanSplit).as_deref(), Some("3 to none"));
+        assert_eq!(words(lead(LeadOutcome::Failed, 5, 0)).as_deref(), Some("5 to none"));
+        assert_eq!(words(lead(LeadOutcome::Held, 9, 1)).as_deref(), Some("9 to 1"));
+    }
+
+    #[test]
+    fn next_stops_are_the_earliest_of_each_kind() {
+        let race = Race::new(10);
+        let stops = race.next_stops(2, 2, 0);
+        let stop = |pairs, failed_before, failed_after, reason| NextStop {
+            pairs,
+            failed_before,
+            failed_after,
+            reason,
+        };
+        assert_eq!(stops[0], stop(3, 3, 0, StopReason::CleanSplit));
+        assert!(stops.contains(&stop(6, 5, 0, lead(LeadOutcome::Failed, 5, 0))), "{stops:?}");
+        assert!(stops.iter().all(|stop| stop.pairs > 2 && stop.pairs <= 10));
+        assert!(stops.is_sorted_by_key(|stop| stop.pairs));
+        // one more failed run ends it
+        assert_eq!(race.next_stops(7, 4, 0)[0], stop(8, 5, 0, lead(LeadOutcome::Failed, 5, 0)));
+        // every stop is one, and none comes before it on the way
+        for next in race.next_stops(0, 0, 0) {
+            assert_eq!(race.stop(next.pairs, next.failed_before, next.failed_after), Some(next.reason));
+        }
+        assert_eq!(race.next_stops(5, 0, 0), []);
+    }
 }

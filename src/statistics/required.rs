@@ -28,3 +28,29 @@ pub(super) fn equal_arms_region(runs: u32) -> Option<&'static RejectionRegion> {
     let region = REGIONS.get(runs as usize)?;
     Some(region.get_or_init(|| RejectionRegion::new(runs, runs, OUTCOME_LEVEL)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn required_runs_match_reference() {
+        let check = |runs: u32, before: u32, after: u32, expected: Option<u32>| {
+            let counts = |failed| OutcomeCounts { valid: runs, failed };
+            let found = required_runs(counts(before), counts(after));
+            assert_eq!(found, expected, "{before}:{after} of {runs}");
+            assert_eq!(required_runs(counts(after), counts(before)), expected, "{after}:{before} of {runs}");
+        };
+        check(3, 2, 0, Some(15));
+        check(3, 3, 1, Some(15));
+        check(3, 1, 0, Some(49));
+        check(5, 3, 0, Some(14));
+        check(5, 3, 1, Some(36));
+        check(5, 2, 1, None);
+        check(10, 3, 1, None);
+        check(10, 4, 2, None);
+        check(10, 3, 0, Some(31));
+        check(60, 30, 10, None);
+        check(u32::MAX, 3, 0, None);
+    }
+}
