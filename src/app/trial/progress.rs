@@ -38,13 +38,15 @@ pub(super) fn describe_pairs(race: &Race, counts: PairCounts) -> String {
         plural(pairs, "pair")
     );
     let stops = race.next_stops(pairs, failed_before, failed_after);
-    let difference = stops.iter().find(|stop| stop.reason.is_significant()).map(|stop| {
-        format!(
-            "a difference is shown after pair {} at the earliest, with {} failed before and {} after",
-            stop.pairs, stop.failed_before, stop.failed_after
-        )
-    });
-    let difference = difference.unwrap_or_else(|| "no difference can be shown any more".to_owned());
+    let Some(shown) = stops.iter().find(|stop| stop.reason.is_significant()) else {
+        return format!(
+            "{known}; a difference can no longer be shown; the trial ends with one of the next pairs"
+        );
+    };
+    let difference = format!(
+        "a difference is shown after pair {} at the earliest, with {} failed before and {} after",
+        shown.pairs, shown.failed_before, shown.failed_after
+    );
     let others = stops.iter().filter(|stop| !stop.reason.is_significant());
     let end = match (others.map(|stop| stop.pairs).min(), race.max_pairs()) {
         (Some(first), last) if first < last => {
@@ -174,19 +176,19 @@ mod tests {
         let plan = |repetition, concurrency| {
             describe_plan("ab", repetition, concurrency, &BaselineRuns::default(), 7, Path::new("out"))
         };
-        assert_snapshot!(plan(AUTO, Concurrency::Pairs(1)), @"");
-        assert_snapshot!(plan(Repetition::Fixed(3), Concurrency::Sequential), @"");
-        assert_snapshot!(plan(AUTO, Concurrency::Pairs(3)), @"");
+        assert_snapshot!(plan(AUTO, Concurrency::Pairs(1)), @"trial ab: at most 10 pairs, until the answer is known, seed 7; output directory out");
+        assert_snapshot!(plan(Repetition::Fixed(3), Concurrency::Sequential), @"trial ab: 6 runs, 3 per arm, seed 7; output directory out");
+        assert_snapshot!(plan(AUTO, Concurrency::Pairs(3)), @"trial ab: at most 10 pairs, until the answer is known, 3 pairs at once, seed 7; output directory out");
     }
 
     #[test]
     fn pairs_say_what_would_end_the_trial() {
         let race = Race::new(10);
         let text = |pairs, before, after| describe_pairs(&race, counts(pairs, before, after));
-        assert_snapshot!(text(1, 1, 0), @"");
-        assert_snapshot!(text(2, 2, 0), @"");
-        assert_snapshot!(text(4, 0, 0), @"");
-        assert_snapshot!(text(6, 4, 0), @"");
+        assert_snapshot!(text(1, 1, 0), @"after 1 pair: 1 failed before, 0 failed after; a difference is shown after pair 3 at the earliest, with 3 failed before and 0 after; without one the trial ends after pair 5 to 10");
+        assert_snapshot!(text(2, 2, 0), @"after 2 pairs: 2 failed before, 0 failed after; a difference is shown after pair 3 at the earliest, with 3 failed before and 0 after; without one the trial ends after pair 5 to 10");
+        assert_snapshot!(text(4, 0, 0), @"after 4 pairs: 0 failed before, 0 failed after; a difference can no longer be shown; the trial ends with one of the next pairs");
+        assert_snapshot!(text(6, 4, 0), @"after 6 pairs: 4 failed before, 0 failed after; a difference is shown after pair 7 at the earliest, with 5 failed before and 0 after; without one the trial ends after pair 7 to 10");
     }
 
     #[test]
@@ -194,13 +196,13 @@ mod tests {
         let text = |end| describe_end(end, AUTO).unwrap_or_default();
         let race = |reason, counts| text(TrialEnd::Race { reason, counts });
         let stop = |pairs, before, after| Race::new(10).stop(pairs, before, after).unwrap();
-        assert_snapshot!(race(stop(3, 3, 0), counts(3, 3, 0)), @"");
-        assert_snapshot!(race(stop(7, 5, 0), counts(7, 5, 0)), @"");
-        assert_snapshot!(race(stop(5, 5, 5), counts(5, 5, 5)), @"");
-        assert_snapshot!(race(StopReason::Unlikely, counts(6, 2, 2)), @"");
-        assert_snapshot!(race(StopReason::MaxPairs, counts(10, 3, 0)), @"");
-        assert_snapshot!(text(TrialEnd::RepeatedVoid { arm: Arm::After, cause: LastingCause::NoTarget }), @"");
-        assert_snapshot!(text(TrialEnd::TooManyVoid { arm: Arm::Before }), @"");
+        assert_snapshot!(race(stop(3, 3, 0), counts(3, 3, 0)), @"the trial ends after 3 pairs, 3 failed before and 0 after: every run of one arm failed, and none of the other");
+        assert_snapshot!(race(stop(7, 5, 0), counts(7, 5, 0)), @"the trial ends after 7 pairs, 5 failed before and 0 after: failed runs are 5 to none, which chance rarely explains");
+        assert_snapshot!(race(stop(5, 5, 5), counts(5, 5, 5)), @"the trial ends after 5 pairs, 5 failed before and 5 after: every run had the same outcome");
+        assert_snapshot!(race(StopReason::Unlikely, counts(6, 2, 2)), @"the trial ends after 6 pairs, 2 failed before and 2 after: a difference is unlikely to show within 10 pairs");
+        assert_snapshot!(race(StopReason::MaxPairs, counts(10, 3, 0)), @"the trial ends after 10 pairs, 3 failed before and 0 after: this is the maximum");
+        assert_snapshot!(text(TrialEnd::RepeatedVoid { arm: Arm::After, cause: LastingCause::NoTarget }), @"the trial ends: two runs after the change in a row do not count: the fault had no target");
+        assert_snapshot!(text(TrialEnd::TooManyVoid { arm: Arm::Before }), @"the trial ends: too many runs before the change do not count; at most 2 of a pair and 5 of an arm are repeated");
         assert_eq!(describe_end(TrialEnd::AllRuns, AUTO), None);
     }
 
@@ -208,7 +210,7 @@ mod tests {
     fn summary_has_the_mean_of_each_part() {
         let mut totals = PhaseTotals { runs: 2, parts: vec![("deploy", 5.0)], ..PhaseTotals::default() };
         totals.add_removal(Duration::from_secs(3));
-        assert_snapshot!(totals.summary_of(Duration::from_secs(20)), @"");
-        assert_snapshot!(PhaseTotals::default().summary_of(Duration::from_secs(1)), @"");
+        assert_snapshot!(totals.summary_of(Duration::from_secs(20)), @"the runs took 20 s; mean per run: deploy 2.5 s, removal 3.0 s");
+        assert_snapshot!(PhaseTotals::default().summary_of(Duration::from_secs(1)), @"the runs took 1 s");
     }
 }
