@@ -164,7 +164,18 @@ fn missing_fault(record: &Record) -> Option<ClassifiedRun> {
         let effect = match recorded.and_then(|recorded| recorded.effect.as_ref()) {
             _ if !action.succeeded() => return Some(ClassifiedRun::void(describe_failure(action))),
             Some(effect) if effect.state.is(EffectState::Confirmed) => effect,
-            effect => return Some(ClassifiedRun::void(describe_unconfirmed(action, effect))),
+            effect => {
+                let reason = describe_unconfirmed(action, effect);
+                let is_unmet = effect.is_some_and(|effect| effect.state.is(EffectState::Mismatch));
+                // every function records its targets before it changes them
+                let is_function = action.activity["provider"]["type"].as_text() == Some("python");
+                let has_no_target = is_function && recorded.is_some_and(|recorded| recorded.targets.is_empty());
+                return Some(if is_unmet && has_no_target {
+                    ClassifiedRun::lasting(LastingCause::NoTarget, reason)
+                } else {
+                    ClassifiedRun::void(reason)
+                });
+            }
         };
         begun = true;
         match effect.detail.as_str() {
