@@ -1,5 +1,6 @@
 """Compares the results of the statistical functions with SciPy and NumPy. Argument: the file of cases."""
 
+import itertools
 import json
 import math
 import sys
@@ -76,22 +77,48 @@ for at, case in enumerate(cases["groups"]):
         if outside > LEVEL or max(at_it, inside) <= LEVEL:
             wrong.append(f"interval of {name}: p around {limit} is {outside}, {at_it}, {inside}")
 
-for case in cases["holm"]:
-    ps = case["ps"]
-    order = np.argsort(ps, kind="stable")
-    adjusted = np.empty(len(ps))
-    scaled = np.array(ps)[order] * (len(ps) - np.arange(len(ps)))
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(scaled))
-    for ours, theirs in zip(case["adjusted"], adjusted):
-        check(f"Holm of {ps}", ours, float(theirs))
+def p_of_splits(row, size):
+    """For every split of a row, the share of splits whose ranks are at least as far apart. The observed one is first."""
+    ranks = stats.rankdata(row)
+    splits = np.array(list(itertools.combinations(range(len(row)), size)))
+    # doubled, so that they are integers
+    distances = np.abs(np.rint(2 * ranks[splits].sum(axis=1)) - size * (len(row) + 1)).astype(int)
+    return (distances[None, :] >= distances[:, None]).mean(axis=1)
 
-for case in cases["wilson"]:
-    if case["all"] == 0:
-        check("Wilson of nothing", case["interval"], None)
+
+for at, case in enumerate(cases["families"]):
+    p = np.array([p_of_splits(row, case["first"]) for row in map(numbers, case["rows"])])
+    adjusted, least = np.empty(len(p)), 0.0
+    order = np.argsort(p[:, 0], kind="stable")
+    for place, row in enumerate(order):
+        # step-down minimum p (Westfall and Young): the row and all rows with greater p
+        minimum = p[order[place:]].min(axis=0)
+        least = max(least, (minimum <= p[row, 0] + 1e-12).mean())
+        adjusted[row] = least
+    for row in range(len(p)):
+        check(f"p of row {row} of family {at}", case["p"][row], float(p[row, 0]))
+        check(f"adjusted p of row {row} of family {at}", case["adjusted"][row], float(adjusted[row]))
+
+for case in cases["outcomes"]:
+    (x, n), (y, m) = case["before"], case["after"]
+    # SciPy's maximum is that of its random points and a local search: it can be a little too small
+    theirs = stats.boschloo_exact([[x, y], [n - x, m - y]], n=256).pvalue
+    check(f"Boschloo of {x} of {n} and {y} of {m}", case["p"], float(theirs), 1e-5)
+
+for case in cases["limits"]:
+    name = f"limits of {case['failed']} of {case['valid']}"
+    if case["valid"] == 0:
+        count += 1
+        if (case["interval"], case["upper"], case["lower"]) != (None, None, None):
+            wrong.append(f"{name}: {case}")
         continue
-    theirs = stats.binomtest(case["counted"], case["all"]).proportion_ci(method="wilson")
-    for ours, limit in zip(case["interval"], theirs):
-        check(f"Wilson of {case['counted']} of {case['all']}", ours, float(limit))
+    test = stats.binomtest(case["failed"], case["valid"])
+    for ours, limit in zip(case["interval"], test.proportion_ci(0.95, method="exact")):
+        check(name, ours, float(limit))
+    less = stats.binomtest(case["failed"], case["valid"], alternative="less")
+    check(f"upper {name}", case["upper"], float(less.proportion_ci(0.95, method="exact").high))
+    greater = stats.binomtest(case["failed"], case["valid"], alternative="greater")
+    check(f"lower {name}", case["lower"], float(greater.proportion_ci(0.95, method="exact").low))
 
 for case in cases["quantile"]:
     check("quantile", case["quantile"], float(np.quantile(case["values"], case["share"])))

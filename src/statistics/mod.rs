@@ -18,21 +18,17 @@ mod boschloo;
 pub mod clopper_pearson;
 mod detectable;
 mod hodges_lehmann;
-mod holm;
 mod permutation;
 mod quantile;
 mod race;
 mod required;
 mod westfall_young;
-mod wilson;
 
 pub use boschloo::{OUTCOME_LEVEL, OutcomeCounts, OutcomeTest, RejectionRegion, boschloo};
 pub use detectable::detectable_rate;
 pub use hodges_lehmann::{shift, shift_interval};
-pub use holm::holm_adjust;
 pub use permutation::{
-    GroupSplits, MAX_ENUMERATED_SPLITS, RankedRow, SAMPLED_SPLITS, can_differ, min_p_value,
-    required_group_size,
+    GroupSplits, MAX_ENUMERATED_SPLITS, RankedRow, SAMPLED_SPLITS, min_p_value, required_group_size,
 };
 pub use quantile::{median, quantile};
 pub use race::{
@@ -41,4 +37,3 @@ pub use race::{
 };
 pub use required::{MAX_REQUIRED_RUNS, POWER, required_runs};
 pub use westfall_young::{adjusted_p, select_rows};
-pub use wilson::wilson_interval;

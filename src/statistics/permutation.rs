@@ -261,7 +261,7 @@ pub fn min_p_value(first: usize, second: usize) -> f64 {
 }
 
 /// Returns whether one of `tests` tests can be significant for two groups of these sizes.
-pub fn can_differ(first: usize, second: usize, tests: usize, level: f64) -> bool {
+fn can_differ(first: usize, second: usize, tests: usize, level: f64) -> bool {
     min_p_value(first, second) <= level / f64::from(u32::try_from(tests.max(1)).unwrap_or(u32::MAX))
 }
 
