@@ -28,7 +28,7 @@ use crate::event::Signal;
 use crate::experiment::RollbackStrategy;
 use crate::journal::Record;
 use crate::sampling::SamplingOptions;
-use crate::trial::{Arm, Repetition};
+use crate::trial::{Arm, Repetition, RunResult, ScheduledRun};
 use runner::{TrialRuns, execute};
 use state_file::lock_output_dir;
 
@@ -196,4 +196,15 @@ struct TrialJournal {
     /// Number of the pair, and of the run within its arm.
     order: (u32, u32),
     record: Record,
+}
+
+/// How a run of a trial ended.
+struct RunEnd {
+    run: ScheduledRun,
+    /// Namespace that was created for the run.
+    namespace: Option<String>,
+    /// The journal; an interrupted run may have one, too.
+    journal: Option<TrialJournal>,
+    /// Result of the run; an error ends the trial.
+    result: Result<RunResult, AppError>,
 }

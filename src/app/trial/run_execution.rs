@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::run_reporter::RunReporter;
 use super::runner::{TrialRunner, refused, run_namespace};
 use super::state_file::{TrialNamespace, TrialRunState};
-use super::{NAMESPACE_VARIABLE, TrialJournal, interrupted, progress};
+use super::{NAMESPACE_VARIABLE, RunEnd, TrialJournal, interrupted, progress};
 use crate::app::run::{self, NotReady, RejectedRun, RunRequest, TrialPart};
 use crate::app::{AppContext, AppError, Outcome, new_run_id};
 use crate::compare::{RunOutcomeKind, run_outcome};
@@ -20,17 +20,6 @@ use crate::trial::{
     Arm, Concurrency, Repetition, RunResult, ScheduledRun, TrialCluster, Workload, replica_counts,
     workload_images,
 };
-
-/// How a run of a trial ended.
-pub(super) struct RunEnd {
-    pub(super) run: ScheduledRun,
-    /// Namespace that was created for the run.
-    pub(super) namespace: Option<String>,
-    /// The journal; an interrupted run may have one, too.
-    pub(super) journal: Option<TrialJournal>,
-    /// Result of the run; an error ends the trial.
-    pub(super) result: Result<RunResult, AppError>,
-}
 
 impl TrialRunner<'_> {
     /// Executes one run.

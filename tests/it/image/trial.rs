@@ -99,7 +99,7 @@ fn write_listed_application(reader: &Reader, name: &str, arms: &str) {
     let script = format!(
         "mkdir -p /tmp/www/cgi-bin; cat > /tmp/www/cgi-bin/answer <<'END'\n\
          #!/bin/busybox sh\n\
-         if ! /bin/busybox wget -q -T 2 -O /dev/null http://backend:8080/; then\n\
+         if ! /bin/busybox wget -q -T 2 -O /dev/null http://$BACKEND_SERVICE_HOST:8080/; then\n\
            case $POD_NAMESPACE in {}) echo 'Status: 500 Internal Server Error'; esac\n\
          fi\n\
          echo 'Content-Type: text/plain'; echo; echo answer\n\
@@ -127,7 +127,9 @@ fn write_listed_application(reader: &Reader, name: &str, arms: &str) {
         ]
     };
     let front = workload("front", &script, "/cgi-bin/answer");
-    let items = [front, workload("backend", backend, "/index.html")].concat();
+    // a Pod knows the address of a Service that exists before it; a static program cannot use DNS
+    let mut items = [front, workload("backend", backend, "/index.html")].concat();
+    items.sort_by_key(|item| item["kind"] != "Service");
     let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
     reader.home.write(&format!("example/{name}.json"), list.to_string());
 }
