@@ -85,6 +85,18 @@ fn identical_arms_show_no_difference() {
 }
 
 #[test]
+fn primary_metric_of_unsampled_probe_is_refused() {
+    let sandbox = Sandbox::new();
+    let before = example("01-before");
+    let of = |primary: &str| {
+        let more = ["--sample-probe", "consumer-service-must-still-respond", "--primary", primary];
+        trial(&sandbox, &example("experiment.json"), &before, &before, &more)
+    };
+    of("consumer:slowdown").exits(2).reports("no sampled probe is named 'consumer'");
+    of("consumer-service-must-still-respond:speed").exits(2).reports("invalid metric");
+}
+
+#[test]
 fn ineffective_change_is_no_fix() {
     let sandbox = Sandbox::new();
     let after = sandbox.path("after");
