@@ -1,11 +1,14 @@
 //! Measures the error rates of comparisons: false alarms and power.
 //!
 //! ```console
-//! cargo bench --bench calibration                              # 10,000 comparisons per cell
-//! cargo bench --bench calibration -- --quick                   # exact numbers and a small simulation, below a minute
-//! cargo bench --bench calibration -- --exact                   # exact numbers only
-//! cargo bench --bench calibration -- --write docs/statistics.md   # updates the tables and examples there
-//! cargo bench --bench calibration -- --cases                   # the cases that .ci/scipy compares with SciPy
+//! cargo bench --profile calibration --bench calibration -- OPTIONS
+//!
+//!                              10,000 comparisons per cell
+//!   --comparisons N            other than 10,000
+//!   --quick                    exact numbers and a small simulation, below a minute
+//!   --exact                    exact numbers only
+//!   --write docs/statistics.md updates the tables and examples there
+//!   --cases                    prints the cases that .ci/scipy compares with SciPy
 //! ```
 //!
 //! It prints a table: each number that it must reproduce, what it found, and `ok` or `FAIL`. Properties of outcomes are
@@ -45,6 +48,10 @@ const QUICK_COMPARISONS: u32 = 300;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    let value = |name: &str| {
+        let place = arguments.iter().position(|argument| argument == name)?;
+        Some(arguments.get(place + 1).unwrap_or_else(|| panic!("{name} has no value")))
+    };
     if has("--cases") {
         println!("{}", cases::cases());
         return;
@@ -62,13 +69,14 @@ fn main() {
     eprintln!("exact numbers in {:.0} s", begun.elapsed().as_secs_f64());
     let mut simulation = None;
     if !has("--exact") {
-        let results = simulated::run(if is_quick { QUICK_COMPARISONS } else { COMPARISONS }, is_quick);
-        simulated::check(&mut acceptance, &results, is_quick);
+        let default = if is_quick { QUICK_COMPARISONS } else { COMPARISONS };
+        let comparisons = value("--comparisons").map_or(default, |count| count.parse().expect("a number"));
+        let results = simulated::run(comparisons, is_quick);
+        simulated::check(&mut acceptance, &results, comparisons < COMPARISONS);
         simulation = Some(tables::simulated(&results));
     }
     println!("{}", acceptance.text());
-    if let Some(at) = arguments.iter().position(|argument| argument == "--write") {
-        let file = arguments.get(at + 1).expect("--write FILE");
+    if let Some(file) = value("--write") {
         tables::write(file, "examples", &examples);
         tables::write(file, "exact", &tables::exact());
         if let Some(text) = &simulation {

@@ -4,7 +4,7 @@ use super::boschloo::{OUTCOME_LEVEL, RejectionRegion};
 use super::required::{POWER, equal_arms_region};
 
 /// Halvings of the unit interval until the rate is exact enough for a percentage.
-const HALVINGS: u32 = 40;
+const HALVINGS: u32 = 24;
 
 /// Returns the least failure rate of one arm that these runs would show as a difference, from 0 to 1.
 ///

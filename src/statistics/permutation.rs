@@ -14,6 +14,13 @@ pub const SAMPLED_SPLITS: usize = 20_000;
 
 /// The number of values whose membership one number holds.
 const BLOCK: usize = 10;
+/// The number of splits that are computed at once.
+const CHUNK: usize = 1024;
+/// The greatest table of far splits that a row keeps; a greater one is computed again.
+const MAX_KEPT_COUNTS: usize = 4096;
+
+/// The sum of every subset of a block of ranks; bit 0 stands for the first rank.
+type SubsetSums = [u32; 1 << BLOCK];
 
 /// The splits of the values of two groups that the test counts.
 ///
@@ -39,6 +46,8 @@ pub struct RankedRow {
     /// The number of splits at least as far apart as the observed one.
     observed: u32,
     p: f64,
+    /// For each distance, the number of splits at least so far apart.
+    far: Option<Vec<u32>>,
     /// The splits that at most one other split equals or exceeds.
     clearest: Vec<Vec<u16>>,
 }
@@ -105,13 +114,27 @@ impl GroupSplits {
         let observed = far[self.observed_distance(&ranks)];
         let p = ratio(observed as usize, self.ways.unwrap_or(SAMPLED_SPLITS + 1));
         let clearest = self.clearest(&ranks, &far);
-        RankedRow { ranks, observed, p, clearest }
+        let far = Some(far).filter(|far| far.len() <= MAX_KEPT_COUNTS);
+        RankedRow { ranks, observed, p, far, clearest }
     }
 
-    /// Calls a function with the number of splits at least as far apart as each stored split.
-    pub(super) fn for_each_far_count(&self, row: &RankedRow, mut visit: impl FnMut(u32)) {
-        let far = self.far_counts(&row.ranks);
-        self.for_each_distance(&row.ranks, |distance| visit(far[distance]));
+    /// Calls a function with the number of splits at least as far apart as each stored split, many at once.
+    pub(super) fn for_each_far_count(&self, row: &RankedRow, mut visit: impl FnMut(&[u32])) {
+        let computed;
+        let far = match &row.far {
+            Some(far) => far,
+            None => {
+                computed = self.far_counts(&row.ranks);
+                &computed
+            }
+        };
+        let mut counts = [0; CHUNK];
+        self.for_each_distance(&row.ranks, |distances| {
+            for (count, distance) in counts.iter_mut().zip(distances) {
+                *count = far[*distance as usize];
+            }
+            visit(&counts[..distances.len()]);
+        });
     }
 
     /// Returns the p value of doubled ranks; those of the first group come first.
@@ -152,7 +175,11 @@ impl GroupSplits {
                 }
             }
         } else {
-            self.for_each_distance(ranks, |distance| add_at(&mut counts, distance, 1));
+            self.for_each_distance(ranks, |distances| {
+                for distance in distances {
+                    add_at(&mut counts, *distance as usize, 1);
+                }
+            });
         }
         let mut farther = 0;
         for count in counts.iter_mut().rev() {
@@ -162,19 +189,24 @@ impl GroupSplits {
         counts
     }
 
-    /// Calls a function with the distance of each stored split.
-    fn for_each_distance(&self, ranks: &[u64], mut visit: impl FnMut(usize)) {
-        let sums: Vec<Vec<u64>> = ranks.chunks(BLOCK).map(subset_sums).collect();
-        let middle = self.middle();
-        for split in self.members.chunks_exact(sums.len().max(1)) {
-            let sum: u64 = split.iter().zip(&sums).map(|(members, sums)| sums[usize::from(*members)]).sum();
-            visit(to_usize(sum.abs_diff(middle)));
+    /// Calls a function with the distance of each stored split, many at once.
+    fn for_each_distance(&self, ranks: &[u64], visit: impl FnMut(&[u32])) {
+        // without any value there is one split, in one block
+        let blocks = (0..blocks(ranks.len())).map(|block| ranks.get(block * BLOCK..).unwrap_or_default());
+        let sums: Vec<SubsetSums> = blocks.map(|rest| subset_sums(&rest[..rest.len().min(BLOCK)])).collect();
+        let middle = u32::try_from(self.middle()).unwrap_or(u32::MAX);
+        // up to 20 and 20 values, the number of blocks is known when this is compiled
+        match sums.as_slice() {
+            [a] => visit_distances(&self.members, &[a], middle, visit),
+            [a, b] => visit_distances(&self.members, &[a, b], middle, visit),
+            [a, b, c] => visit_distances(&self.members, &[a, b, c], middle, visit),
+            [a, b, c, d] => visit_distances(&self.members, &[a, b, c, d], middle, visit),
+            more => visit_distances_of_many(&self.members, more, middle, visit),
         }
     }
 
     /// Returns the splits that at most one other split equals or exceeds; none of a sample.
     fn clearest(&self, ranks: &[u64], far: &[u32]) -> Vec<Vec<u16>> {
-        let is_clear = |distance: usize| far[distance] <= 2;
         if self.are_sampled() || far.last().is_none_or(|count| *count > 2) {
             return Vec::new();
         }
@@ -186,11 +218,10 @@ impl GroupSplits {
             return vec![to_blocks(if low.contains(&0) { low } else { high }, ranks.len())];
         }
         let (mut splits, mut found) = (self.members.chunks_exact(blocks(ranks.len())), Vec::new());
-        self.for_each_distance(ranks, |distance| {
-            let split = splits.next().unwrap_or_default();
-            if is_clear(distance) {
-                found.push(split.to_vec());
-            }
+        self.for_each_distance(ranks, |distances| {
+            let are_clear = distances.iter().map(|distance| far[*distance as usize] <= 2);
+            let clear = are_clear.zip(&mut splits).filter(|(is_clear, _)| *is_clear);
+            found.extend(clear.map(|(_, split)| split.to_vec()));
         });
         found
     }
@@ -216,17 +247,51 @@ fn count_sums(ranks: &[u64], size: usize) -> Vec<u32> {
     counts.swap_remove(size)
 }
 
-/// Returns the sum of every subset of at most [`BLOCK`] ranks; bit 0 stands for the first rank.
-fn subset_sums(ranks: &[u64]) -> Vec<u64> {
-    let mut sums = vec![0];
-    for rank in ranks {
-        sums.extend_from_within(..);
-        let half = sums.len() / 2;
-        for sum in &mut sums[half..] {
-            *sum += rank;
+/// Returns the sum of every subset of at most [`BLOCK`] ranks.
+fn subset_sums(ranks: &[u64]) -> SubsetSums {
+    let mut sums = [0; 1 << BLOCK];
+    for (bit, rank) in ranks.iter().enumerate() {
+        let (without, with) = sums.split_at_mut(1 << bit);
+        for (with, without) in with.iter_mut().zip(without) {
+            *with = *without + u32::try_from(*rank).unwrap_or(u32::MAX);
         }
     }
     sums
+}
+
+/// Calls a function with the distances of the splits, many at once: splits of `N` blocks.
+fn visit_distances<const N: usize>(
+    members: &[u16],
+    sums: &[&SubsetSums; N],
+    middle: u32,
+    mut visit: impl FnMut(&[u32]),
+) {
+    let mut distances = [0; CHUNK];
+    for chunk in members.chunks(CHUNK * N) {
+        let splits = chunk.chunks_exact(N);
+        let count = splits.len();
+        for (distance, split) in distances.iter_mut().zip(splits) {
+            let mut sum = 0;
+            for (block, sums) in split.iter().zip(sums) {
+                sum += sums[usize::from(*block) % (1 << BLOCK)];
+            }
+            *distance = sum.abs_diff(middle);
+        }
+        visit(&distances[..count]);
+    }
+}
+
+/// Calls a function with the distances of the splits, many at once: splits of any number of blocks.
+fn visit_distances_of_many(members: &[u16], sums: &[SubsetSums], middle: u32, mut visit: impl FnMut(&[u32])) {
+    let mut distances = Vec::with_capacity(CHUNK);
+    for chunk in members.chunks(CHUNK * sums.len()) {
+        distances.clear();
+        distances.extend(chunk.chunks_exact(sums.len()).map(|split| {
+            let sum: u32 = split.iter().zip(sums).map(|(block, sums)| sums[usize::from(*block)]).sum();
+            sum.abs_diff(middle)
+        }));
+        visit(&distances);
+    }
 }
 
 fn add_at(counts: &mut Vec<u32>, place: usize, count: u32) {
@@ -433,10 +498,12 @@ mod tests {
             let splits = GroupSplits::new(sizes.0, sizes.1, 1);
             let row = splits.rank(&first[..sizes.0], &second[..sizes.1]);
             let (mut far, mut distances) = (0, Vec::new());
-            splits.for_each_distance(&row.ranks, |distance| distances.push(distance));
-            splits.for_each_far_count(&row, |count| far += u32::from(count <= row.observed()));
+            splits.for_each_distance(&row.ranks, |chunk| distances.extend_from_slice(chunk));
+            splits.for_each_far_count(&row, |counts| {
+                far += counts.iter().filter(|count| **count <= row.observed()).count();
+            });
             let expected = distances.iter().filter(|distance| **distance >= distances[0]).count();
-            assert_eq!(far as usize, expected, "{sizes:?}");
+            assert_eq!(far, expected, "{sizes:?}");
             assert!((row.p() - ratio(expected, distances.len())).abs() < 1e-12, "{sizes:?}");
         }
     }

@@ -22,12 +22,14 @@ pub fn adjusted_p(splits: &GroupSplits, rows: &[&RankedRow]) -> Vec<f64> {
     // the minimum over a row and all rows with greater p values, from the last row to the first
     for row in order.iter().rev() {
         let (row, observed) = (*row, rows[*row].observed());
-        let (mut places, mut far) = (least.iter_mut(), 0_u32);
-        splits.for_each_far_count(rows[row], |count| {
-            if let Some(least) = places.next() {
-                *least = (*least).min(count);
+        let (mut rest, mut far) = (least.as_mut_slice(), 0_u32);
+        splits.for_each_far_count(rows[row], |counts| {
+            let (here, after) = std::mem::take(&mut rest).split_at_mut(counts.len());
+            for (least, count) in here.iter_mut().zip(counts) {
+                *least = (*least).min(*count);
                 far += u32::from(*least <= observed);
             }
+            rest = after;
         });
         adjusted[row] = share(far as usize, splits.stored());
     }
