@@ -169,7 +169,8 @@ fn missing_fault(record: &Record) -> Option<ClassifiedRun> {
                 let is_unmet = effect.is_some_and(|effect| effect.state.is(EffectState::Mismatch));
                 // every function records its targets before it changes them
                 let is_function = action.activity["provider"]["type"].as_text() == Some("python");
-                let has_no_target = is_function && recorded.is_some_and(|recorded| recorded.targets.is_empty());
+                let has_no_target =
+                    is_function && recorded.is_some_and(|recorded| recorded.targets.is_empty());
                 return Some(if is_unmet && has_no_target {
                     ClassifiedRun::lasting(LastingCause::NoTarget, reason)
                 } else {

@@ -180,19 +180,24 @@ fn effective_requests(pod: &Json) -> ResourceAmounts {
     let list = |key: &str| pod[key].as_array().into_iter().flatten();
     // a sidecar starts before the other init containers, and keeps running
     let is_sidecar = |container: &&Json| container["restartPolicy"] == "Always";
-    let sidecars =
-        list("initContainers").filter(is_sidecar).map(of).fold(ResourceAmounts::default(), ResourceAmounts::plus);
+    let sidecars = list("initContainers")
+        .filter(is_sidecar)
+        .map(of)
+        .fold(ResourceAmounts::default(), ResourceAmounts::plus);
     let running = list("containers").map(of).fold(sidecars, ResourceAmounts::plus);
     let first = list("initContainers").filter(|one| !is_sidecar(one)).map(|one| of(one).plus(sidecars));
     let amounts = first.fold(running, ResourceAmounts::maximum);
-    let overhead = |resource: &str| pod["overhead"][resource].as_str().and_then(parse_quantity).unwrap_or(0.0);
+    let overhead =
+        |resource: &str| pod["overhead"][resource].as_str().and_then(parse_quantity).unwrap_or(0.0);
     amounts.plus(ResourceAmounts { cpu: overhead("cpu"), memory: overhead("memory") })
 }
 
 /// Returns the request of a container. The API server takes a limit without a request for both.
 fn requested(container: &Json, resource: &str) -> Option<f64> {
     let resources = &container["resources"];
-    [&resources["requests"], &resources["limits"]].into_iter().find_map(|amounts| quantity(&amounts[resource]))
+    [&resources["requests"], &resources["limits"]]
+        .into_iter()
+        .find_map(|amounts| quantity(&amounts[resource]))
 }
 
 /// Reads a quantity, which YAML may have read as a number.
@@ -243,7 +248,8 @@ impl ClusterRoom {
     fn compute(nodes: &[Json], pods: &[Json]) -> Self {
         let mut rooms = BTreeMap::new();
         for node in nodes.iter().filter(|node| accepts_pods(node)) {
-            let allocatable = |resource: &str| quantity(&node["status"]["allocatable"][resource]).unwrap_or(0.0);
+            let allocatable =
+                |resource: &str| quantity(&node["status"]["allocatable"][resource]).unwrap_or(0.0);
             let free = ResourceAmounts { cpu: allocatable("cpu"), memory: allocatable("memory") };
             #[allow(clippy::cast_possible_truncation)] // a number of Pods
             let room = NodeRoom { free, pods: allocatable("pods") as i64 };
@@ -274,7 +280,8 @@ impl ClusterRoom {
             }
         }
         let zero = ResourceAmounts::default();
-        if !on_each_node.is_empty() && self.nodes.iter().any(|room| room.pods < 0 || !zero.fits_in(room.free)) {
+        if !on_each_node.is_empty() && self.nodes.iter().any(|room| room.pods < 0 || !zero.fits_in(room.free))
+        {
             return false;
         }
         pods.append(&mut self.waiting);
@@ -292,12 +299,13 @@ impl ClusterRoom {
 /// Whether new Pods without tolerations can be scheduled to a node.
 fn accepts_pods(node: &Json) -> bool {
     let taints = node["spec"]["taints"].as_array().into_iter().flatten();
-    let is_tainted = taints
-        .into_iter()
-        .any(|taint| matches!(taint["effect"].as_str(), Some("NoSchedule" | "NoExecute")));
+    let is_tainted =
+        taints.into_iter().any(|taint| matches!(taint["effect"].as_str(), Some("NoSchedule" | "NoExecute")));
     let conditions = node["status"]["conditions"].as_array().into_iter().flatten();
     let ready = conditions.into_iter().find(|condition| condition["type"] == "Ready");
-    node["spec"]["unschedulable"] != true && !is_tainted && ready.is_none_or(|ready| ready["status"] == "True")
+    node["spec"]["unschedulable"] != true
+        && !is_tainted
+        && ready.is_none_or(|ready| ready["status"] == "True")
 }
 
 /// Reads the free resources of a cluster.
@@ -423,7 +431,10 @@ mod tests {
             workload("Deployment", 1, port(json!({"hostPort": 80}))),
             Some("f: Deployment uses a port of its node"),
         );
-        check(json!({"kind": "Pod", "spec": {"hostNetwork": true}}), Some("f: Pod uses the network of its node"));
+        check(
+            json!({"kind": "Pod", "spec": {"hostNetwork": true}}),
+            Some("f: Pod uses the network of its node"),
+        );
         check(
             json!({"kind": "PersistentVolumeClaim", "spec": {"volumeName": "v"}}),
             Some("f: PersistentVolumeClaim uses a volume by its name"),
@@ -446,9 +457,7 @@ mod tests {
             let room = ClusterRoom::compute(nodes, pods);
             assert_eq!(room.holds(arm(before), arm(after)), expected, "{pods:?} {before:?} {after:?}");
         };
-        let pod = |node: Json, phase: &str| {
-            json!({"spec": {"nodeName": node, "containers": [container("1", "1")]}, "status": {"phase": phase}})
-        };
+        let pod = |node: Json, phase: &str| json!({"spec": {"nodeName": node, "containers": [container("1", "1")]}, "status": {"phase": phase}});
         let nodes = [node("a", "2", "10"), node("b", "2", "10")];
         check(&nodes, &[], &[1.0, 1.0], &[1.0, 1.0], true);
         check(&nodes, &[pod(json!("a"), "Running")], &[1.0, 1.0], &[1.0, 1.0], false);

@@ -13,12 +13,12 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
 use super::Backup;
+use super::capacity::SeparationCause;
 use super::error::Error;
 use super::manifest::{Manifest, localise};
 use super::manifest_apply::TRIAL_LABEL;
 use super::planned_change::{PlannedChange, ResolvedManifest};
 use super::readiness::Workload;
-use super::capacity::SeparationCause;
 use super::{capacity, leftovers, manifest_apply, readiness};
 use crate::error_code::message_chain;
 use crate::k8s;

@@ -221,7 +221,8 @@ pub fn replica_count(object: &Json) -> Option<(String, i64)> {
 /// Returns kind and name of a workload with its images; `None` for other kinds.
 pub fn images(object: &Json) -> Option<(String, String)> {
     let paths = ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec", "/spec"];
-    let pod = paths.iter().filter_map(|path| object.pointer(path)).find(|pod| pod["containers"].is_array())?;
+    let pod =
+        paths.iter().filter_map(|path| object.pointer(path)).find(|pod| pod["containers"].is_array())?;
     let images = pod["containers"].as_array()?.iter().map(|container| text(&container["image"]));
     let images = images.collect::<Vec<_>>().join(", ");
     Some((format!("{}/{}", text(&object["kind"]), text(&object["metadata"]["name"])), images))

@@ -179,11 +179,7 @@ pub(crate) async fn run_in_trial(
     run_all(context, request, Some(trial)).await
 }
 
-async fn run_all(
-    context: &AppContext,
-    request: &RunRequest,
-    mut trial: Option<TrialPart<'_>>,
-) -> RunOutcome {
+async fn run_all(context: &AppContext, request: &RunRequest, mut trial: Option<TrialPart<'_>>) -> RunOutcome {
     let first = &request.sources[0];
     let embedded = if request.embedded {
         match start_embedded(context, request).await {

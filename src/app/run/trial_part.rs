@@ -160,10 +160,9 @@ mod tests {
     #[tokio::test]
     async fn parts_that_were_not_reached_take_no_time() {
         let not_ready = || Err(NotReady("no".to_owned()));
-        let mut part =
-            TrialPart::new(Instant::now(), Box::pin(async move { not_ready() }), |environment| {
-                environment.overlaps.push("other".to_owned());
-            });
+        let mut part = TrialPart::new(Instant::now(), Box::pin(async move { not_ready() }), |environment| {
+            environment.overlaps.push("other".to_owned());
+        });
         assert_eq!(part.wait_until_ready().await, not_ready());
         // a second wait does not repeat the first
         assert_eq!(part.wait_until_ready().await, Ok(()));

@@ -42,7 +42,9 @@ impl Coded for BaselineError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Unreadable { source, .. } => return source.hint(),
-            Self::TooFewRuns { .. } => "pass the output directory of a trial with more runs, or pass --before",
+            Self::TooFewRuns { .. } => {
+                "pass the output directory of a trial with more runs, or pass --before"
+            }
             Self::OtherExperiment { .. } => {
                 "repeat the trial of the base branch with this experiment, or pass --before"
             }

@@ -20,7 +20,9 @@ pub(super) fn describe_plan(
     let runs = match (repetition, baseline.count()) {
         (Repetition::Fixed(pairs), 0) => format!("{} runs, {pairs} per arm", u64::from(pairs) * 2),
         (_, runs) if runs > 0 => format!("{runs} runs after the change, for {runs} earlier runs before it"),
-        (repetition, _) => format!("at most {}, until the answer is known", plural(repetition.max_pairs(), "pair")),
+        (repetition, _) => {
+            format!("at most {}, until the answer is known", plural(repetition.max_pairs(), "pair"))
+        }
     };
     let at_once = match (concurrency, baseline.count()) {
         (Concurrency::Pairs(pairs), 0) if pairs > 1 => format!(", {pairs} pairs at once"),

@@ -43,7 +43,8 @@ impl TrialRunner<'_> {
         namespace: &str,
     ) -> (Option<TrialJournal>, Result<RunResult, AppError>) {
         let begun = Instant::now();
-        let place = if self.backup.is_some() { "in place".to_owned() } else { format!("in namespace {namespace}") };
+        let place =
+            if self.backup.is_some() { "in place".to_owned() } else { format!("in namespace {namespace}") };
         self.log(&format!("pair {} of {}: {}, {place}", run.pair, self.max_pairs_text(), run.arm.name()));
         // these are gone before the run measures anything
         let leaving = self.removing.borrow().clone();

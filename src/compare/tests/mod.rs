@@ -268,9 +268,7 @@ fn confounders_are_listed() {
         ],
     );
     // cluster and images are differences between trials; within one, images may be the change
-    let trial = |trial: &str, uid: &str, image: &str| {
-        json!({"cluster": {"uid": uid}, "environment": {"trial": trial, "images": {"Deployment/a": image}}})
-    };
+    let trial = |trial: &str, uid: &str, image: &str| json!({"cluster": {"uid": uid}, "environment": {"trial": trial, "images": {"Deployment/a": image}}});
     let found = compared(&with(trial("t", "u", "a:1")), &with(trial("t", "v", "a:2"))).confounders;
     let is_of_trials = |kind| matches!(kind, ConfounderKind::Cluster | ConfounderKind::Images);
     assert!(!found.iter().any(|label| is_of_trials(label.kind)), "{found:?}");

@@ -4,7 +4,10 @@
 //! untrusted journal stay small and plausible.
 
 use crate::clock::Timestamp;
-use crate::journal::{ActionRecord, Environment, HypothesisCheck, Journal, JournalEntry, JournalExtension, Keyword, RunPhaseTimes};
+use crate::journal::{
+    ActionRecord, Environment, HypothesisCheck, Journal, JournalEntry, JournalExtension, Keyword,
+    RunPhaseTimes,
+};
 use crate::series::{LatencyStats, PhaseStats, SampleOutcome, Series};
 
 /// The longest name, in bytes.

@@ -132,9 +132,12 @@ fn lasting_void_twice_in_a_row_ends_the_trial() {
             Arm::Before => RunResult::Failed,
             Arm::After => RunResult::Void(cause),
         });
-        let is_repeated =
-            cause.is_some_and(|cause| end == TrialEnd::RepeatedVoid { arm: Arm::After, cause });
-        assert_eq!(is_repeated.then(|| labels(&runs)).as_deref(), expected, "{repetition:?} {cause:?} {end:?}");
+        let is_repeated = cause.is_some_and(|cause| end == TrialEnd::RepeatedVoid { arm: Arm::After, cause });
+        assert_eq!(
+            is_repeated.then(|| labels(&runs)).as_deref(),
+            expected,
+            "{repetition:?} {cause:?} {end:?}"
+        );
     };
     check(AUTO, Some(LastingCause::NotReady), Some("b1 a1 a1(2)"));
     check(AUTO, Some(LastingCause::NoTarget), Some("b1 a1 a1(2)"));

@@ -99,7 +99,7 @@ fn write_listed_application(reader: &Reader, name: &str, arms: &str) {
     let script = format!(
         "mkdir -p /tmp/www/cgi-bin; cat > /tmp/www/cgi-bin/answer <<'END'\n\
          #!/bin/busybox sh\n\
-         if ! /bin/busybox wget -q -T 2 -O /dev/null http://$BACKEND_SERVICE_HOST:8080/; then\n\
+         if ! /bin/busybox nc -w 2 $BACKEND_SERVICE_HOST 8080 </dev/null >/dev/null 2>&1; then\n\
            case $POD_NAMESPACE in {}) echo 'Status: 500 Internal Server Error'; esac\n\
          fi\n\
          echo 'Content-Type: text/plain'; echo; echo answer\n\

@@ -15,8 +15,7 @@ fn listed(arms: &str, failing: &[u32]) -> Value {
     // a process is not sampled, so that the runs are short
     experiment["steady-state-hypothesis"]["probes"] =
         json!([{"type": "probe", "name": "ready", "tolerance": 0, "provider": process("true")}]);
-    let probe =
-        json!({"type": "probe", "name": "listed", "tolerance": 0, "provider": process(&script)});
+    let probe = json!({"type": "probe", "name": "listed", "tolerance": 0, "provider": process(&script)});
     experiment["method"].as_array_mut().unwrap().push(probe);
     experiment
 }
@@ -58,7 +57,8 @@ fn list_that_fails_before_is_fixed_after_nine_pairs() {
 
 #[test]
 fn list_in_both_arms_is_no_claim() {
-    let (sandbox, comparison, lines) = of_list(&listed("*", &LIST), &["--max-repeat", "20", "--parallel", "pair"]);
+    let (sandbox, comparison, lines) =
+        of_list(&listed("*", &LIST), &["--max-repeat", "20", "--parallel", "pair"]);
     let verdict = comparison["verdict"].as_str().unwrap();
     assert!(matches!(verdict, "no-difference" | "inconclusive"), "{comparison:#}");
     let pairs = sandbox.json("out/trial.json")["pairs"].as_u64().unwrap();
@@ -162,7 +162,11 @@ fn earlier_runs_replace_those_before_the_change() {
     run("listed.json", &["--before", &with, "--repeat", "4", "--output-dir", "earlier"]).exits(0);
     // both arms of the earlier trial exist: only the runs before the change count
     let ended = run("listed.json", &["--baseline", "earlier", "--output-dir", "out"]).exits(0);
-    assert!(ended.stderr.contains("4 runs after the change, for 4 earlier runs before it"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("4 runs after the change, for 4 earlier runs before it"),
+        "{}",
+        ended.stderr
+    );
     let comparison = sandbox.json("out/comparison.json");
     assert_eq!(comparison["verdict"], "fixed", "{comparison:#}");
     let valid = |arm: &str| comparison["arms"][arm]["valid"].clone();
@@ -185,7 +189,8 @@ fn earlier_runs_replace_those_before_the_change() {
     run("listed.json", &["--baseline", "earlier", "--output-dir", "new"])
         .exits(2)
         .reports("has 2 valid runs before the change: expected at least 3");
-    std::fs::copy(sandbox.path("out/after/journal-1.json"), sandbox.path("earlier/before/journal-3.json")).unwrap();
+    std::fs::copy(sandbox.path("out/after/journal-1.json"), sandbox.path("earlier/before/journal-3.json"))
+        .unwrap();
     run("listed.json", &["--baseline", "earlier", "--output-dir", "new"])
         .exits(2)
         .reports("is not a run before the change");
