@@ -73,6 +73,7 @@ error_codes! {
     RecoverRefused, "recover.refused", "Recovery needs a confirmation, or a value it cannot verify.";
     RunInterrupted, "run.interrupted", "A signal interrupted the program before the run started.";
     SettingsInvalid, "settings.invalid", "The settings file cannot be read.";
+    TrialBaseline, "trial.baseline", "The runs of an earlier trial cannot be used before the change.";
     TrialCleanup, "trial.cleanup-incomplete", "A trial or a recovery cannot delete or restore everything.";
     TrialCluster, "trial.cluster", "The cluster does not allow the steps of a trial.";
     TrialIsolation, "trial.isolation", "An activity would reach beyond the namespace of the trial.";

@@ -52,8 +52,8 @@
 //! | provider | 1 | chaosk8s, config, diagnostic, error_code, experiment, http_client, k8s, mutation, panic_guard, series, sort, substitution, text, value |
 //! | engine | 2 | clock, config, error_code, event, experiment, http_client, mutation, panic_guard, provider, substitution, text, tolerance, value |
 //! | sampling | 2 | chaosk8s, clock, engine, error_code, event, experiment, mutation, panic_guard, provider, series, substitution, tolerance, value |
-//! | trial | 2 | arm, chaosk8s, error_code, experiment, k8s, mutation, provider, rng, substitution, value |
-//! | app | 3 | chaosk8s, clock, compare, config, console, diagnostic, embedded, engine, error_code, event, experiment, github, http_client, journal, k8s, mutation, provider, report, sampling, series, sort, source, substitution, text, trial, value |
+//! | trial | 2 | arm, chaosk8s, compare, error_code, experiment, k8s, mutation, provider, rng, statistics, substitution, value |
+//! | app | 3 | chaosk8s, clock, compare, config, console, diagnostic, embedded, engine, error_code, event, experiment, github, http_client, journal, k8s, mutation, provider, report, sampling, series, sort, source, statistics, substitution, text, trial, value |
 //! | cli | 4 | everything |
 
 pub mod app;

@@ -105,6 +105,7 @@ pub(crate) fn default_outcome(code: ErrorCode) -> Outcome {
         | ErrorCode::PublishInput
         | ErrorCode::RecoverRefused
         | ErrorCode::SettingsInvalid
+        | ErrorCode::TrialBaseline
         | ErrorCode::TrialManifest
         | ErrorCode::TrialState
         | ErrorCode::UsageInvalid => Outcome::Usage,

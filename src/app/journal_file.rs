@@ -21,7 +21,7 @@ use crate::engine::{EventWatcher, JournalSync, JournalSyncError};
 use crate::error_code::{Coded, ErrorCode};
 use crate::event::RunEvent;
 use crate::journal::{
-    FilePatch, Journal, JournalBuilder, JournalDelta, JournalHeader, LiveLayout, RunVerdict,
+    Environment, FilePatch, Journal, JournalBuilder, JournalDelta, JournalHeader, LiveLayout, RunVerdict,
 };
 use crate::series::Series;
 
@@ -134,6 +134,11 @@ impl JournalFile {
     /// Adds the results of sampling.
     pub(crate) fn add_samples(&self, samples: Vec<Series>) {
         self.shared.state.lock().recorder.add_samples(samples);
+    }
+
+    /// Adds what is known of the environment only at the end of a run of a trial.
+    pub(crate) fn complete_environment(&self, complete: impl FnOnce(&mut Environment)) {
+        complete(self.shared.state.lock().recorder.environment());
     }
 
     /// Writes the final journal. Returns the journal and the result of writing it.

@@ -22,6 +22,7 @@ mod parse;
 mod path_conflicts;
 mod publish;
 mod recover;
+mod repetition;
 mod report;
 mod report_args;
 mod run;

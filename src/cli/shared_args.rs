@@ -155,6 +155,7 @@ impl SamplingArgs {
             settle: self.settle,
             recovery: self.recovery,
             probes: self.sample_probes.clone(),
+            ..SamplingOptions::default()
         }
     }
 }

@@ -50,7 +50,8 @@ pub(super) struct Terminal {
     live: bool,
     log: Option<Mutex<File>>,
     log_min_level: LineLevel,
-    bar: Mutex<Option<ProgressBar>>,
+    /// The line of live progress, which every other line of the program leaves intact.
+    bar: Arc<Mutex<Option<ProgressBar>>>,
     /// Whether a GitHub runner parses the lines for workflow commands, so that untrusted text must be neutralized.
     overheard: bool,
     /// Whether results are neutralized, too. Otherwise they are written verbatim.
@@ -90,7 +91,7 @@ impl Terminal {
                 LogLevel::Warning => LineLevel::Warning,
                 LogLevel::Error => LineLevel::Error,
             },
-            bar: Mutex::new(None),
+            bar: Arc::default(),
             overheard: environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             results_overheard: false,
             has_result: Arc::default(),
@@ -118,7 +119,7 @@ impl Terminal {
             live: self.live,
             log: log.map(Mutex::new),
             log_min_level: self.log_min_level,
-            bar: Mutex::new(None),
+            bar: Arc::clone(&self.bar),
             overheard: self.overheard,
             results_overheard: self.results_overheard,
             has_result: Arc::clone(&self.has_result),

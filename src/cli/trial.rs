@@ -8,8 +8,9 @@ use clap::{Args, ValueHint};
 use super::CommandContext;
 use super::compare::{CompareFormat, FailOn, RuleArgs};
 use super::duration::parse_time_limit;
-use super::parse::{existing_path, integer_in};
+use super::parse::existing_path;
 use super::path_conflicts::PathSet;
+use super::repetition::RepetitionArgs;
 use super::report_args::{ReportArgs, write_reports};
 use super::shared_args::{RollbackStrategyArg, SamplingArgs, VariableArgs};
 use crate::app::report_files::ReportFiles;
@@ -36,7 +37,7 @@ pub(super) struct TrialArgs {
     #[arg(value_name = "EXPERIMENT")]
     source: String,
     /// Manifest file, directory (non-recursive) or kustomization before the change. Repeatable
-    #[arg(long, required = true, value_name = "PATH")]
+    #[arg(long, required_unless_present = "baseline", value_name = "PATH")]
     before: Vec<PathBuf>,
     /// Manifest file, directory (non-recursive) or kustomization after the change. Repeatable
     #[arg(long, required = true, value_name = "PATH")]
@@ -44,9 +45,8 @@ pub(super) struct TrialArgs {
     /// Manifests of both arms; only these may contain cluster-scoped objects. Repeatable
     #[arg(long, value_name = "PATH")]
     common: Vec<PathBuf>,
-    /// Number of runs per arm
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = integer_in(1..=100_u32))]
-    repeat: u32,
+    #[command(flatten)]
+    repetition: RepetitionArgs,
     /// Run on a fresh embedded cluster in this process; access no other cluster
     #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]
     embedded: bool,
@@ -104,7 +104,9 @@ impl TrialArgs {
             before: self.before.clone(),
             after: self.after.clone(),
             common: self.common.clone(),
-            repeat: self.repeat,
+            baseline: self.repetition.baseline(),
+            repetition: self.repetition.repetition(),
+            parallel: self.repetition.parallel(),
             embedded: self.embedded,
             in_place: self.in_place,
             ready_timeout: self.ready_timeout,
@@ -127,6 +129,7 @@ pub(super) fn paths_of(request: &TrialRequest, reports: &ReportFiles) -> PathSet
     let dir = &request.output_dir;
     let files = PathSet::default()
         .reads("the experiment", [&request.source])
+        .reads("the baseline", request.baseline.iter().map(|dir| dir.join("before")))
         .reads("a manifest", request.before.iter().chain(&request.after).chain(&request.common))
         .variables(&request.variables)
         .reads("a control file", &request.control_files)
@@ -140,6 +143,9 @@ pub(super) fn paths_of(request: &TrialRequest, reports: &ReportFiles) -> PathSet
 
 /// Runs a trial. Returns the exit code.
 pub(super) fn trial(session: &CommandContext, args: &TrialArgs) -> u8 {
+    if let Err(error) = args.repetition.check() {
+        return session.fail(error);
+    }
     let output = TrialOutput { format: args.output, reports: args.reports.report_files() };
     try_and_report(session, &args.request(), &output)
 }

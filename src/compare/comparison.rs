@@ -124,8 +124,12 @@ pub struct Arms {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConfounderKind {
+    /// The cluster, if the arms are runs of two trials.
+    Cluster,
     KubernetesVersion,
     Nodes,
+    /// The images of the workloads, if the arms are runs of two trials.
+    Images,
     /// The declared replicas of the workloads.
     Replicas,
     /// The sampled probes, the period and the deadline.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Arm, Confounder, ConfounderKind};
-use crate::journal::Record;
+use crate::journal::{Environment, Record};
 use crate::series::Series;
 use crate::text::{format_significant, quote, shorten};
 
@@ -29,9 +29,15 @@ pub(super) fn find_confounders(before: &[&Record], after: &[&Record]) -> Vec<Con
         .map(|record| (Arm::Before, *record))
         .chain(after.iter().map(|record| (Arm::After, *record)))
         .collect();
+    // within one trial both arms use one cluster, and a change of images may be what is tried
+    let earlier = |collect: fn(&[(Arm, &Record)]) -> ObservedFactors| {
+        if are_of_different_trials(&runs) { collect(&runs) } else { ObservedFactors::new() }
+    };
     let found = [
+        (ConfounderKind::Cluster, earlier(collect_clusters)),
         (ConfounderKind::KubernetesVersion, collect_versions(&runs)),
         (ConfounderKind::Nodes, collect_nodes(&runs)),
+        (ConfounderKind::Images, earlier(collect_images)),
         (ConfounderKind::Replicas, collect_replicas(&runs)),
         (ConfounderKind::Sampling, collect_sampling(&runs)),
         (ConfounderKind::Route, collect_routes(&runs)),
@@ -98,6 +104,43 @@ fn record_value(aspects: &mut ObservedFactors, what: String, arm: Arm, value: St
         Arm::Before => aspect.before.insert(value),
         Arm::After => aspect.after.insert(value),
     };
+}
+
+fn environment_of(record: &Record) -> Option<&Environment> {
+    record.content.extension.as_ref()?.environment.as_ref()
+}
+
+/// Whether the arms are runs of two trials.
+fn are_of_different_trials(runs: &[(Arm, &Record)]) -> bool {
+    let trials = |arm: Arm| -> Option<BTreeSet<&str>> {
+        let of_arm = runs.iter().filter(|(other, _)| *other == arm);
+        of_arm.map(|(_, record)| environment_of(record)?.trial.as_deref()).collect()
+    };
+    match (trials(Arm::Before), trials(Arm::After)) {
+        (Some(before), Some(after)) => before.is_disjoint(&after),
+        _ => false,
+    }
+}
+
+fn collect_clusters(runs: &[(Arm, &Record)]) -> ObservedFactors {
+    let mut aspects = ObservedFactors::new();
+    for (arm, record) in runs {
+        let cluster = record.content.extension.as_ref().and_then(|extension| extension.cluster.as_ref());
+        if let Some(uid) = cluster.and_then(|cluster| cluster.uid.as_deref()) {
+            record_value(&mut aspects, "cluster".to_owned(), *arm, shorten(uid));
+        }
+    }
+    aspects
+}
+
+fn collect_images(runs: &[(Arm, &Record)]) -> ObservedFactors {
+    let mut aspects = ObservedFactors::new();
+    for (arm, record) in runs {
+        for (workload, images) in environment_of(record).iter().flat_map(|environment| &environment.images) {
+            record_value(&mut aspects, format!("images of {}", shorten(workload)), *arm, shorten(images));
+        }
+    }
+    aspects
 }
 
 fn collect_versions(runs: &[(Arm, &Record)]) -> ObservedFactors {

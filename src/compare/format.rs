@@ -103,6 +103,8 @@ impl RunOutcomeKind {
 impl ConfounderKind {
     pub fn name(self) -> &'static str {
         match self {
+            Self::Cluster => "cluster",
+            Self::Images => "images",
             Self::KubernetesVersion => "kubernetes-version",
             Self::Nodes => "nodes",
             Self::Replicas => "replicas",

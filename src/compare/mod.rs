@@ -39,6 +39,7 @@ pub use design::{Design, StopRule};
 pub use error::Error;
 pub use margin::{Margin, MarginError};
 pub use metric::{ArmStats, CensoredValue, EffectScale, Metric, MetricResult, MetricVerdict};
+pub use outcome::{LastingCause, run_outcome};
 pub use primary::{PrimaryError, PrimaryMetric};
 
 pub use crate::journal::DesignKind;

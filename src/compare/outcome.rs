@@ -28,7 +28,7 @@ pub(super) struct ClassifiedRun {
 
 /// A cause of void runs that another run hardly changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LastingCause {
+pub enum LastingCause {
     /// The workloads did not become ready.
     NotReady,
     /// The fault had no target.
@@ -39,7 +39,7 @@ pub(super) enum LastingCause {
 
 impl LastingCause {
     /// Returns the cause as a phrase.
-    pub(super) fn describe(self) -> &'static str {
+    pub fn describe(self) -> &'static str {
         match self {
             Self::NotReady => "the workloads did not become ready",
             Self::NoTarget => NO_TARGET,
@@ -64,6 +64,12 @@ impl ClassifiedRun {
     fn with_probe(self, name: Option<&str>) -> Self {
         Self { probe: name.map(str::to_owned), ..self }
     }
+}
+
+/// Returns whether a run held or failed; an error is the lasting cause of a void run, if it has one.
+pub fn run_outcome(record: &Record) -> Result<RunOutcomeKind, Option<LastingCause>> {
+    let run = classify_run(record);
+    if run.outcome == RunOutcomeKind::Void { Err(run.lasting_cause) } else { Ok(run.outcome) }
 }
 
 /// Classifies a run as held, failed or void.
@@ -158,7 +164,19 @@ fn missing_fault(record: &Record) -> Option<ClassifiedRun> {
         let effect = match recorded.and_then(|recorded| recorded.effect.as_ref()) {
             _ if !action.succeeded() => return Some(ClassifiedRun::void(describe_failure(action))),
             Some(effect) if effect.state.is(EffectState::Confirmed) => effect,
-            effect => return Some(ClassifiedRun::void(describe_unconfirmed(action, effect))),
+            effect => {
+                let reason = describe_unconfirmed(action, effect);
+                let is_unmet = effect.is_some_and(|effect| effect.state.is(EffectState::Mismatch));
+                // every function records its targets before it changes them
+                let is_function = action.activity["provider"]["type"].as_text() == Some("python");
+                let has_no_target =
+                    is_function && recorded.is_some_and(|recorded| recorded.targets.is_empty());
+                return Some(if is_unmet && has_no_target {
+                    ClassifiedRun::lasting(LastingCause::NoTarget, reason)
+                } else {
+                    ClassifiedRun::void(reason)
+                });
+            }
         };
         begun = true;
         match effect.detail.as_str() {

@@ -138,6 +138,11 @@ impl JournalBuilder {
         self.extension().samples = samples;
     }
 
+    /// Returns the environment, which changes until the journal is finished.
+    pub fn environment(&mut self) -> &mut Environment {
+        self.extension().environment.get_or_insert_default()
+    }
+
     /// Returns the journal with its verdict.
     pub fn finish(mut self, verdict: RunVerdict, reason: Option<String>, exit_code: u8) -> Journal {
         let extension = self.extension();

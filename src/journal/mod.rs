@@ -33,8 +33,8 @@ pub use keyword::{EntryStatus, Keyword};
 pub use live_layout::{FilePatch, LiveLayout};
 pub use model::{
     ActionRecord, ActivityRoute, ClusterInfo, EffectRecord, Environment, HypothesisCheck, Interruption,
-    Journal, JournalEntry, JournalExtension, SteadyStates, TargetRecord, ToleranceRecord, TrialDesign,
-    UnwrittenFacts,
+    Journal, JournalEntry, JournalExtension, RunPhaseTimes, SteadyStates, TargetRecord, ToleranceRecord,
+    TrialDesign, UnwrittenFacts,
 };
 pub use read::{JournalError, Record};
 pub use region::{JournalRegion, RegionChange};

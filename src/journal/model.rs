@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -236,8 +237,8 @@ impl ActivityRoute {
     }
 }
 
-/// The cluster state that a trial observed before the run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The cluster state that a trial observed, and the place of the run in the trial.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Environment {
     /// The arm of the trial: `before` or `after`.
@@ -260,6 +261,63 @@ pub struct Environment {
     pub nodes: Option<u32>,
     /// The desired replicas of each workload, by kind and name.
     pub replicas: BTreeMap<String, i64>,
+    /// The images of each workload, by kind and name. Absent in older journals.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub images: BTreeMap<String, String>,
+    /// How long each part of the run took. Absent in older journals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phases: Option<RunPhaseTimes>,
+}
+
+/// How long each part of a run of a trial took, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunPhaseTimes {
+    /// Until the workloads were ready.
+    pub deploy: f64,
+    /// Until the probes settled.
+    pub settle: f64,
+    pub baseline: f64,
+    /// The checks, activities and rollbacks of the experiment, without its pauses.
+    pub experiment: f64,
+    /// The pauses of the experiment.
+    pub pauses: f64,
+    /// From the end of the experiment to the end of sampling.
+    pub recovery: f64,
+}
+
+impl RunPhaseTimes {
+    /// Creates the times, rounded to milliseconds.
+    pub fn new(
+        deploy: Duration,
+        settle: Duration,
+        baseline: Duration,
+        experiment: Duration,
+        pauses: Duration,
+        recovery: Duration,
+    ) -> Self {
+        let seconds = |time: Duration| (time.as_secs_f64() * 1e3).round() / 1e3;
+        Self {
+            deploy: seconds(deploy),
+            settle: seconds(settle),
+            baseline: seconds(baseline),
+            experiment: seconds(experiment),
+            pauses: seconds(pauses),
+            recovery: seconds(recovery),
+        }
+    }
+
+    /// Returns the parts with their names, in their order.
+    pub fn parts(&self) -> [(&'static str, f64); 6] {
+        [
+            ("deploy", self.deploy),
+            ("settle", self.settle),
+            ("baseline", self.baseline),
+            ("experiment", self.experiment),
+            ("pauses", self.pauses),
+            ("recovery", self.recovery),
+        ]
+    }
 }
 
 /// How a trial decides its number of runs, recorded before the first run.

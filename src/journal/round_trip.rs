@@ -195,9 +195,15 @@ fn extension() -> impl Strategy<Value = JournalExtension> {
     let design =
         (keyword(), option::of(any::<u32>())).prop_map(|(kind, max_pairs)| TrialDesign { kind, max_pairs });
     let place = (option::of(text()), option::of(any::<u32>()), option::of(text()), option::of(any::<u32>()));
-    let cluster_state = (option::of(any::<u32>()), replicas);
+    let phases = option::of(vec(0.0..1e6, 6)).prop_map(|times| {
+        times.map(|times: Vec<f64>| {
+            let [deploy, settle, baseline, experiment, pauses, recovery] = times.try_into().unwrap();
+            RunPhaseTimes { deploy, settle, baseline, experiment, pauses, recovery }
+        })
+    });
+    let cluster_state = (option::of(any::<u32>()), replicas, btree_map(text(), text(), 0..3), phases);
     let environment = (place, option::of(design), vec(text(), 0..3), cluster_state).prop_map(
-        |((arm, repeat, trial, pair), design, overlaps, (nodes, replicas))| Environment {
+        |((arm, repeat, trial, pair), design, overlaps, (nodes, replicas, images, phases))| Environment {
             arm,
             repeat,
             trial,
@@ -206,6 +212,8 @@ fn extension() -> impl Strategy<Value = JournalExtension> {
             overlaps,
             nodes,
             replicas,
+            images,
+            phases,
         },
     );
     let annotations =

@@ -21,7 +21,7 @@ impl TimeBucket {
 ///
 /// A request that was in flight when the fault began was due before it.
 pub(super) fn attribute_to_fault(series: &Series) -> Vec<RawSample> {
-    let Some(fault) = series.seen(SamplePhase::Fault) else { return series.raw.clone() };
+    let Some(fault) = series.phase_stats(SamplePhase::Fault) else { return series.raw.clone() };
     let shown = |RawSample(due, latency, outcome): &RawSample| {
         let seconds = latency.map_or(series.deadline, |latency| latency / 1000.0);
         let is_in_flight = *outcome != SampleOutcome::Ok && *due < fault.from && due + seconds >= fault.from;

@@ -41,7 +41,7 @@ impl Extent {
     /// Returns the times of a series; none without samples or with times that are no times.
     fn new(series: &Series) -> Option<Self> {
         let (first, last) = (series.phases.first()?.from, series.phases.last()?.to);
-        let fault = series.seen(SamplePhase::Fault).map(|fault| (fault.from, fault.to));
+        let fault = series.phase_stats(SamplePhase::Fault).map(|fault| (fault.from, fault.to));
         let (from, to) = fault.unwrap_or((last, last));
         let is_ordered = first <= from && from <= to && to <= last && first < last;
         let is_drawable = is_ordered && (last - first).is_finite() && !series.raw.is_empty();

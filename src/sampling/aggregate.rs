@@ -143,8 +143,11 @@ impl SeriesAggregator {
         }
         if outcome != SampleOutcome::Ok {
             self.streak = (phase, 0, None);
-            if phase == Some(SamplePhase::Fault) {
-                self.detected.get_or_insert(due);
+            match phase {
+                Some(SamplePhase::Fault) => drop(self.detected.get_or_insert(due)),
+                // workloads that were ready and no longer are have not settled; the baseline decides from its start on
+                None if self.phases.span(SamplePhase::Baseline, due).is_none() => self.settled = false,
+                _ => {}
             }
             return;
         }
@@ -286,6 +289,9 @@ mod tests {
         check(&[ok(1); 9], false);
         check(&[vec![ok(1); 9], vec![failed], vec![ok(1); 9]].concat(), false);
         check(&[vec![ok(1); 9], vec![SlotResult::Missed], vec![ok(1)]].concat(), true);
+        // settled is what the last samples before the baseline say
+        check(&[vec![ok(1); 10], vec![failed]].concat(), false);
+        check(&[vec![ok(1); 10], vec![failed], vec![ok(1); 10]].concat(), true);
     }
 
     #[test]

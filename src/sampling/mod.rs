@@ -41,8 +41,12 @@ use probe::SampledProbe;
 const IN_FLIGHT: usize = 16;
 /// The deadline of a sample whose probe has no timeout.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// The shortest baseline.
+/// The baseline of a single run, and the shortest one of a trial.
 const BASELINE: Duration = Duration::from_secs(3);
+/// The longest baseline of a trial.
+const TRIAL_BASELINE: Duration = Duration::from_secs(10);
+/// The samples in the baseline of a trial, unless that takes too long: its median is compared with the fault.
+const TRIAL_BASELINE_SAMPLES: u32 = 100;
 /// The default time allowed to settle.
 const SETTLE: Duration = Duration::from_secs(30);
 /// The default recovery window.
@@ -69,11 +73,13 @@ pub struct SamplingOptions {
     pub recovery: Option<Duration>,
     /// The names of the probes to sample, of any kind; empty for all read-only HTTP and Kubernetes probes.
     pub probes: Vec<String>,
+    /// Whether the baseline is long enough to compare runs: 100 samples of every probe, but 3 to 10 seconds.
+    pub is_compared: bool,
 }
 
 impl Default for SamplingOptions {
     fn default() -> Self {
-        Self { period: None, settle: SETTLE, recovery: None, probes: Vec::new() }
+        Self { period: None, settle: SETTLE, recovery: None, probes: Vec::new(), is_compared: false }
     }
 }
 
@@ -236,16 +242,29 @@ impl Sampling {
         Ok(Self { probes, phases, options, stop, tasks })
     }
 
-    /// Waits until every probe settled or the time for it is over, and then for the baseline.
+    /// Waits until every probe settled or the time for it is over. Samples taken earlier count.
+    pub async fn settle(&self) {
+        let settled = self.wait_until(SeriesAggregator::is_settled);
+        // the series shows whether its probe settled
+        let _ = tokio::time::timeout(self.options.settle, settled).await;
+    }
+
+    /// Measures the baseline.
     pub async fn measure_baseline(&self) {
         if self.probes.is_empty() {
             return;
         }
-        let settled = self.wait_until(SeriesAggregator::is_settled);
-        // the series shows whether its probe settled
-        let _ = tokio::time::timeout(self.options.settle, settled).await;
         self.phases.begin_baseline();
-        tokio::time::sleep(BASELINE).await;
+        tokio::time::sleep(self.baseline()).await;
+    }
+
+    /// Returns the duration of the baseline.
+    fn baseline(&self) -> Duration {
+        if !self.options.is_compared {
+            return BASELINE;
+        }
+        let slowest = self.probes.iter().map(|probe| probe.head.period).max().unwrap_or_default();
+        slowest.saturating_mul(TRIAL_BASELINE_SAMPLES).clamp(BASELINE, TRIAL_BASELINE)
     }
 
     /// Waits until every probe recovered or the recovery window ends. Returns immediately without a fault.

@@ -13,12 +13,13 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
 use super::Backup;
+use super::capacity::SeparationCause;
 use super::error::Error;
 use super::manifest::{Manifest, localise};
 use super::manifest_apply::TRIAL_LABEL;
 use super::planned_change::{PlannedChange, ResolvedManifest};
 use super::readiness::Workload;
-use super::{leftovers, manifest_apply, readiness};
+use super::{capacity, leftovers, manifest_apply, readiness};
 use crate::error_code::message_chain;
 use crate::k8s;
 use crate::k8s::{
@@ -173,6 +174,28 @@ impl TrialCluster {
         }
     }
 
+    /// Returns why the Pods of both arms may not fit in the cluster at the same time, if so.
+    pub async fn find_separation(
+        &self,
+        before: &[&ResolvedManifest],
+        after: &[&ResolvedManifest],
+    ) -> Option<SeparationCause> {
+        let requests = |arm| capacity::find_exclusive(arm).map_or_else(|| capacity::read_requests(arm), Err);
+        let (before, after) = match (requests(before), requests(after)) {
+            (Ok(before), Ok(after)) => (before, after),
+            (Err(cause), _) | (_, Err(cause)) => return Some(cause),
+        };
+        match capacity::read_room(&self.cluster).await {
+            Ok(room) => (!room.holds(before, after)).then_some(SeparationCause::NoRoom),
+            Err(cause) => Some(cause),
+        }
+    }
+
+    /// Whether objects of these manifests use something that exists once, so that two namespaces cannot have it.
+    pub fn is_exclusive(manifests: &[&ResolvedManifest]) -> bool {
+        capacity::find_exclusive(manifests).is_some()
+    }
+
     /// Counts the nodes; `None` if they cannot be listed.
     pub async fn count_nodes(&self) -> Option<u32> {
         readiness::count_nodes(&self.cluster).await
@@ -194,11 +217,13 @@ impl TrialCluster {
         Self::deletion_plan(&objects)
     }
 
-    /// Waits until no namespace of the trial exists. Returns whether that happened within the limit.
-    pub async fn wait_until_deleted(&self, limit: Duration) -> bool {
+    /// Waits until none of these namespaces of the trial exists, or none at all without names. Returns whether that
+    /// happened within the limit.
+    pub async fn wait_until_deleted(&self, names: Option<&[String]>, limit: Duration) -> bool {
         let begin = Instant::now();
+        let is_awaited = |namespace: &Metadata| names.is_none_or(|names| names.contains(&namespace.name));
         loop {
-            if self.list_namespaces().await.is_ok_and(|namespaces| namespaces.is_empty()) {
+            if self.list_namespaces().await.is_ok_and(|namespaces| !namespaces.iter().any(is_awaited)) {
                 return true;
             }
             if begin.elapsed() >= limit {
@@ -228,6 +253,13 @@ async fn send_change(plan: &MutationPlan, cluster: &ClusterClient, stop: &StopTo
     readiness::wait_for_service_accounts(plan, cluster, stop).await;
     plan.apply(cluster, stop, &|_| {}).await?;
     Ok(())
+}
+
+/// Returns the images of workloads in manifests, by kind and name.
+pub fn workload_images<'a>(
+    manifests: impl Iterator<Item = &'a Json>,
+) -> std::collections::BTreeMap<String, String> {
+    manifests.filter_map(super::manifest::images).collect()
 }
 
 /// Returns the replicas of workloads in manifests, by kind and name.

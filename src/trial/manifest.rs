@@ -218,6 +218,16 @@ pub fn replica_count(object: &Json) -> Option<(String, i64)> {
     has.then(|| (format!("{kind}/{}", text(&object["metadata"]["name"])), count))
 }
 
+/// Returns kind and name of a workload with its images; `None` for other kinds.
+pub fn images(object: &Json) -> Option<(String, String)> {
+    let paths = ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec", "/spec"];
+    let pod =
+        paths.iter().filter_map(|path| object.pointer(path)).find(|pod| pod["containers"].is_array())?;
+    let images = pod["containers"].as_array()?.iter().map(|container| text(&container["image"]));
+    let images = images.collect::<Vec<_>>().join(", ");
+    Some((format!("{}/{}", text(&object["kind"]), text(&object["metadata"]["name"])), images))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,6 +323,22 @@ mod tests {
                 {"kind": "ServiceAccount", "name": "a", "namespace": "arm"},
                 {"kind": "ServiceAccount", "name": "b", "namespace": "other"}]}),
         );
+    }
+
+    #[test]
+    fn workloads_have_images() {
+        let check = |object: Json, expected: Option<(&str, &str)>| {
+            let found = images(&object);
+            assert_eq!(found.as_ref().map(|(name, images)| (name.as_str(), images.as_str())), expected);
+        };
+        let containers = json!({"containers": [{"image": "a:1"}, {"image": "b"}]});
+        let metadata = json!({"name": "n"});
+        check(
+            json!({"kind": "Deployment", "metadata": metadata, "spec": {"template": {"spec": containers}}}),
+            Some(("Deployment/n", "a:1, b")),
+        );
+        check(json!({"kind": "Pod", "metadata": metadata, "spec": containers}), Some(("Pod/n", "a:1, b")));
+        check(json!({"kind": "Service", "metadata": metadata, "spec": {"ports": []}}), None);
     }
 
     #[test]

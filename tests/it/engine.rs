@@ -167,6 +167,7 @@ async fn run(experiment: &Json, sampled: bool) -> ScriptedRun {
             settle: Duration::from_millis(1),
             recovery: None,
             probes: vec!["look".to_owned()],
+            is_compared: false,
         };
         Sampling::start(&experiment, &Scope::default(), &providers, phases, &engine.handle(), options)
             .unwrap()

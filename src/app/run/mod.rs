@@ -4,6 +4,7 @@ mod connections;
 mod not_started;
 mod prepare;
 mod rejected;
+mod trial_part;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::console::{ConsoleLine, LineLevel, sanitize};
 use crate::engine::{Engine, EventBus, EventWatcher, RunOptions, StrategyOverrides, configure};
 use crate::error_code::ErrorCode;
 use crate::event::{RunStatus, Signal};
+use crate::experiment::configuration::is_dynamic;
 use crate::experiment::{DryRun, Experiment};
 use crate::http_client;
 use crate::journal::{Environment, Journal, judge};
@@ -31,9 +33,10 @@ use crate::substitution::Scope;
 use crate::value::Value;
 use connections::check_connections;
 use prepare::{PreparedRun, prepare};
+use trial_part::PauseWatcher;
 
-pub(crate) use not_started::record_not_started;
 pub(crate) use rejected::RejectedRun;
+pub(crate) use trial_part::{NotReady, TrialPart};
 
 /// Time allowed to observe the effect of an action, by default.
 pub(crate) const EFFECT_TIMEOUT: Duration = Duration::from_secs(45);
@@ -166,6 +169,19 @@ impl From<RejectedRun> for RunOutcome {
 
 /// Runs the experiments. No run starts unless all can.
 pub(crate) async fn run(context: &AppContext, request: &RunRequest) -> RunOutcome {
+    run_all(context, request, None).await
+}
+
+/// Runs one experiment as a run of a trial: its workloads may become ready while its probes settle.
+pub(crate) async fn run_in_trial(
+    context: &AppContext,
+    request: &RunRequest,
+    trial: TrialPart<'_>,
+) -> RunOutcome {
+    run_all(context, request, Some(trial)).await
+}
+
+async fn run_all(context: &AppContext, request: &RunRequest, mut trial: Option<TrialPart<'_>>) -> RunOutcome {
     let first = &request.sources[0];
     let embedded = if request.embedded {
         match start_embedded(context, request).await {
@@ -202,7 +218,7 @@ pub(crate) async fn run(context: &AppContext, request: &RunRequest) -> RunOutcom
     };
     let mut outcome = RunOutcome::default();
     for run in ready {
-        match execute(context, request, &run_context, events.as_ref(), run).await {
+        match execute(context, request, &run_context, events.as_ref(), run, trial.take()).await {
             Ok(run) => outcome.finished.push(run),
             Err(rejected) if outcome.finished.is_empty() => return rejected.into(),
             Err(rejected) => {
@@ -241,6 +257,7 @@ async fn execute(
     run_context: &RunContext,
     events: Option<&EventsFile>,
     ready: PreparedRun,
+    mut trial: Option<TrialPart<'_>>,
 ) -> Result<FinishedRun, RejectedRun> {
     let reporter = &context.reporter;
     let source = ready.source.clone();
@@ -260,14 +277,30 @@ async fn execute(
     if sampled.is_some() {
         watchers.push(Box::new(phases.clone()));
     }
+    let pauses = PauseWatcher::default();
+    watchers.push(Box::new(pauses.clone()));
     let bus = Arc::new(EventBus::new(watchers));
+    // dynamic configuration may read the workloads, and without sampling nothing else waits for them
+    let is_dynamic = ready.experiment.configuration.values().any(is_dynamic);
+    let waits = trial.as_mut().filter(|_| is_dynamic || sampled.is_none());
     // dynamic configuration may run processes: a signal ends them, too
     let interrupted = context.signals.end().map_err(|error| reject(error.into()))?;
+    let configured = async {
+        if let Some(trial) = waits
+            && let Err(not_ready) = trial.wait_until_ready().await
+        {
+            return Ok(Err(not_ready));
+        }
+        configure_scope(context, run_context, &ready.experiment, &bus).await.map(Ok)
+    };
     let scope = tokio::select! {
-        scope = configure_scope(context, run_context, &ready.experiment, &bus) => scope,
+        scope = configured => scope,
         signal = interrupted => Err(interrupted_by(signal)),
     };
-    let scope = scope.map_err(reject)?;
+    let scope = match scope.map_err(reject)? {
+        Ok(scope) => scope,
+        Err(not_ready) => return not_started::finish(context, run_context, ready, trial, not_ready).await,
+    };
     check_connections(context, run_context, &ready.source, &ready.experiment, &scope).await?;
     let mut controls = run_context.settings.controls.clone();
     controls.extend(read_control_files(context, &request.control_files).map_err(reject)?);
@@ -289,7 +322,7 @@ async fn execute(
     let forwarder = context.signals.forward_to(move |signal| handle.signal(signal));
     let forwarder = forwarder.map_err(|error| reject(error.into()))?;
     match sampled {
-        None => drop(engine.run().await),
+        None => drop(TrialPart::measure(trial.as_mut(), engine.run()).await),
         Some(sampled) => {
             let sampling = Sampling::start(
                 &ready.experiment,
@@ -300,11 +333,19 @@ async fn execute(
                 sampled,
             )
             .map_err(|error| reject(error.into()))?;
-            ready.journal.add_samples(run_with_sampling(&**reporter, &engine, sampling).await);
+            match run_with_sampling(&**reporter, &engine, sampling, trial.as_mut()).await {
+                Ok(samples) => ready.journal.add_samples(samples),
+                Err(not_ready) => {
+                    return not_started::finish(context, run_context, ready, trial, not_ready).await;
+                }
+            }
         }
     }
     drop(forwarder);
     drop(progress);
+    if let Some(trial) = trial {
+        ready.journal.complete_environment(|environment| trial.complete(environment, pauses.total()));
+    }
     let signal = engine.handle().first_signal();
     let finished = finish(context, ready, signal, events.and_then(EventsFile::error));
     notify(context, run_context, &finished.journal).await;
@@ -321,15 +362,33 @@ fn can_be_sampled(reporter: &dyn Reporter, request: &RunRequest, experiment: &Ex
 }
 
 /// Runs the experiment while sampling: the baseline first, the recovery afterwards.
-async fn run_with_sampling(reporter: &dyn Reporter, engine: &Arc<Engine>, sampling: Sampling) -> Vec<Series> {
+///
+/// In a trial the workloads become ready meanwhile; an error says that they did not, and nothing ran.
+async fn run_with_sampling(
+    reporter: &dyn Reporter,
+    engine: &Arc<Engine>,
+    sampling: Sampling,
+    mut trial: Option<&mut TrialPart<'_>>,
+) -> Result<Vec<Series>, NotReady> {
     let handle = engine.handle();
     let note = |text: &str| reporter.show(&ConsoleLine::note(LineLevel::Info, text));
     note("sampling: measuring the baseline before the run");
+    let baseline = async {
+        if let Some(trial) = trial.as_deref_mut() {
+            trial.wait_until_ready().await?;
+        }
+        sampling.settle().await;
+        if let Some(trial) = trial.as_deref_mut() {
+            trial.has_settled();
+        }
+        sampling.measure_baseline().await;
+        Ok(())
+    };
     tokio::select! {
-        () = sampling.measure_baseline() => {}
+        measured = baseline => measured?,
         _ = handle.wait_for_signal() => {}
     }
-    let state = engine.run().await;
+    let state = TrialPart::measure(trial.as_deref_mut(), engine.run()).await;
     let interrupted = async {
         // an interrupted run is not sampled further
         if state.status != Some(RunStatus::Interrupted) {
@@ -354,7 +413,7 @@ async fn run_with_sampling(reporter: &dyn Reporter, engine: &Arc<Engine>, sampli
         let level = if series.settled { LineLevel::Info } else { LineLevel::Warning };
         reporter.show(&ConsoleLine::note(level, sanitize(&series.to_string())));
     }
-    samples
+    Ok(samples)
 }
 
 /// Reads configuration and secrets.

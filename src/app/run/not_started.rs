@@ -1,10 +1,12 @@
 //! The journal of a run that does not start, because its workloads did not become ready.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::prepare::{open_journal, read};
+use super::prepare::PreparedRun;
 use super::rejected::RejectedRun;
-use super::{RunRequest, configure_scope, finish};
+use super::trial_part::{NotReady, TrialPart};
+use super::{FinishedRun, configure_scope};
 use crate::app::AppContext;
 use crate::app::run_context::RunContext;
 use crate::clock::Timestamp;
@@ -14,23 +16,21 @@ use crate::experiment::configuration::is_dynamic;
 use crate::substitution::Redactor;
 use crate::value::Value;
 
-/// Writes the journal of the first experiment, without activities, with the reason.
-pub(crate) async fn record_not_started(
+/// Writes the journal of a run without activities, with the reason.
+pub(super) async fn finish(
     context: &AppContext,
-    request: &RunRequest,
-    reason: String,
-) -> Result<(), RejectedRun> {
-    let source = &request.sources[0];
-    let run_context = RunContext::read(context, &request.variables);
-    let run_context = run_context.map_err(|error| RejectedRun::new(source, "load", error))?;
-    let document = read(request, &run_context, 0).await?;
-    let ready = open_journal(context, request, &run_context, 0, document).await?;
+    run_context: &RunContext,
+    ready: PreparedRun,
+    trial: Option<TrialPart<'_>>,
+    NotReady(reason): NotReady,
+) -> Result<FinishedRun, RejectedRun> {
+    let source = &ready.source;
     let bus = EventBus::new(vec![Box::new(ready.journal.watcher())]);
     // dynamic configuration would run probes: keep it as declared
     let mut experiment = (*ready.experiment).clone();
     experiment.configuration.retain(|_, declared| !is_dynamic(declared));
     let redacted = AppContext { has_plain_outputs: false, ..context.clone() };
-    let scope = configure_scope(&redacted, &run_context, &experiment, &bus).await;
+    let scope = configure_scope(&redacted, run_context, &experiment, &bus).await;
     let scope = scope.map_err(|error| RejectedRun::new(source, "runtime", error))?;
     let redactor = Redactor::of_experiment(&scope, &ready.experiment.document);
     let title = scope.fill(&experiment.title);
@@ -49,6 +49,8 @@ pub(crate) async fn record_not_started(
     })));
     bus.emit(&RunEvent::Interrupted { phase: RunPhase::Before, interrupt: Interrupt::not_ready(reason) });
     bus.emit(&RunEvent::RunFinished { status: RunStatus::Interrupted, deviated: false, at: time });
-    finish(context, ready, None, None);
-    Ok(())
+    if let Some(trial) = trial {
+        ready.journal.complete_environment(|environment| trial.complete(environment, Duration::ZERO));
+    }
+    Ok(super::finish(context, ready, None, None))
 }

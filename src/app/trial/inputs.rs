@@ -1,5 +1,6 @@
 //! Reads and checks the inputs of a trial before it creates anything.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use crate::text::quote;
 use crate::trial::manifest::{Manifest, referenced_namespaces};
 use crate::trial::{
     AllowedScopes, Arm, IsolationContext, IsolationViolation, ReachedScope, ResolvedManifest, TrialCluster,
-    find_violations,
+    Workload, find_violations,
 };
 use crate::value::{Map, Value};
 
@@ -79,7 +80,8 @@ pub(super) async fn read_inputs(
         after: load(&request.after)?,
     };
     for (flag, arm) in [("--before", &manifests.before), ("--after", &manifests.after)] {
-        if arm.is_empty() {
+        let is_measured = flag == "--after" || request.baseline.is_none();
+        if arm.is_empty() && is_measured {
             let message = format!("{flag} has no manifest to deploy");
             return Err(AppError::new(ErrorCode::TrialManifest, message));
         }
@@ -119,14 +121,15 @@ fn drop_namespaces(reporter: &dyn Reporter, manifests: Vec<Manifest>) -> Vec<Man
     others
 }
 
-/// Refuses an experiment or manifests that reach outside the namespace of a run.
+/// Refuses an experiment or manifests that reach outside the namespace of a run. Returns whether nothing does, rather
+/// than something that is allowed.
 pub(super) fn check_isolation(
     context: &AppContext,
     request: &TrialRequest,
     run_context: &RunContext,
     inputs: &TrialInputs,
     namespace: &str,
-) -> Result<(), AppError> {
+) -> Result<bool, AppError> {
     let mut environment = (*run_context.environment).clone();
     environment.set(NAMESPACE_VARIABLE, namespace);
     let get = |key: &str| environment.get(key);
@@ -164,6 +167,7 @@ pub(super) fn check_isolation(
             }
         }
     }
+    let is_isolated = violations.is_empty();
     violations.retain(|violation| !inputs.allowed.allows(&violation.scope));
     for violation in &violations {
         let error =
@@ -171,7 +175,7 @@ pub(super) fn check_isolation(
         context.reporter.show(&error.sanitized().line());
     }
     let targets = match violations.len() {
-        0 => return Ok(()),
+        0 => return Ok(is_isolated),
         1 => "1 target".to_owned(),
         count => format!("{count} targets"),
     };
@@ -195,6 +199,15 @@ impl ResolvedManifests {
             Arm::After => &self.after,
         };
         self.common.iter().chain(own).collect()
+    }
+
+    /// Returns kind and name of the objects of an arm.
+    pub(super) fn workloads(&self, arm: Arm) -> BTreeSet<Workload> {
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let workload = |one: &ResolvedManifest| {
+            (one.kind.resource.kind.to_string(), text(&one.manifest.object["metadata"]["name"]))
+        };
+        self.for_arm(arm).into_iter().map(workload).collect()
     }
 }
 

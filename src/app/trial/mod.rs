@@ -1,6 +1,12 @@
 //! Runs the same experiment before and after a change, and compares the runs.
 
+mod baseline;
+mod cleanup;
 mod inputs;
+mod overlaps;
+mod progress;
+mod run_execution;
+mod run_reporter;
 mod runner;
 pub(crate) mod state_file;
 
@@ -22,12 +28,12 @@ use crate::event::Signal;
 use crate::experiment::RollbackStrategy;
 use crate::journal::Record;
 use crate::sampling::SamplingOptions;
-use crate::trial::Arm;
+use crate::trial::{Arm, Repetition, RunResult, ScheduledRun};
 use runner::{TrialRuns, execute};
 use state_file::lock_output_dir;
 
+pub(crate) use cleanup::restore_with_retry;
 pub(crate) use inputs::connect;
-pub(crate) use runner::restore_with_retry;
 
 /// Environment variable with the namespace of the run, for processes and configuration.
 pub(crate) const NAMESPACE_VARIABLE: &str = "KUBECTL_CHAOS_NAMESPACE";
@@ -35,6 +41,20 @@ pub(crate) const NAMESPACE_VARIABLE: &str = "KUBECTL_CHAOS_NAMESPACE";
 pub(crate) const COMPARISON_FILE: &str = "comparison.json";
 /// File with the copy of the experiment, in the output directory.
 pub(crate) const EXPERIMENT_FILE: &str = "experiment.json";
+
+/// Maximum number of pairs of an automatic design.
+pub(crate) const DEFAULT_MAX_PAIRS: u32 = 10;
+
+/// Which runs take place at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ParallelMode {
+    /// Both runs of a pair if they fit in the cluster, else one after the other.
+    Auto,
+    /// One run after the other.
+    None,
+    /// The runs of this number of pairs.
+    Pairs(u32),
+}
 
 /// What to try, and how.
 #[derive(Clone, Debug)]
@@ -45,8 +65,10 @@ pub(crate) struct TrialRequest {
     pub(crate) before: Vec<PathBuf>,
     pub(crate) after: Vec<PathBuf>,
     pub(crate) common: Vec<PathBuf>,
-    /// Number of runs per arm.
-    pub(crate) repeat: u32,
+    /// Output directory of an earlier trial, whose runs before the change replace those of this one.
+    pub(crate) baseline: Option<PathBuf>,
+    pub(crate) repetition: Repetition,
+    pub(crate) parallel: ParallelMode,
     /// Whether a fresh embedded cluster is used, and no other.
     pub(crate) embedded: bool,
     /// Whether both arms are deployed into the existing namespace.
@@ -75,7 +97,9 @@ impl Default for TrialRequest {
             before: Vec::new(),
             after: Vec::new(),
             common: Vec::new(),
-            repeat: 3,
+            baseline: None,
+            repetition: Repetition::Auto { max_pairs: DEFAULT_MAX_PAIRS },
+            parallel: ParallelMode::Auto,
             embedded: false,
             in_place: false,
             ready_timeout: Duration::from_secs(120),
@@ -169,5 +193,18 @@ pub(crate) fn write_results(dir: &Path, records: &[Record], comparison: &RunComp
 /// Journal of a run, with its arm.
 struct TrialJournal {
     arm: Arm,
+    /// Number of the pair, and of the run within its arm.
+    order: (u32, u32),
     record: Record,
+}
+
+/// How a run of a trial ended.
+struct RunEnd {
+    run: ScheduledRun,
+    /// Namespace that was created for the run.
+    namespace: Option<String>,
+    /// The journal; an interrupted run may have one, too.
+    journal: Option<TrialJournal>,
+    /// Result of the run; an error ends the trial.
+    result: Result<RunResult, AppError>,
 }

@@ -11,6 +11,8 @@ use crate::app::atomic_file::{WriteError, replace};
 use crate::app::output_lock::{OutputInUse, OutputLock, is_lock_file};
 use crate::app::{AppError, Outcome};
 use crate::error_code::{Coded, ErrorCode};
+use crate::journal::{DesignKind, RunPhaseTimes};
+use crate::trial::{Concurrency, Repetition};
 
 /// Name of the file; it identifies the directory of a trial.
 pub(crate) const FILE_NAME: &str = "trial.json";
@@ -87,6 +89,13 @@ pub(super) struct TrialStateContent {
     pub(super) embedded: bool,
     pub(super) seed: u64,
     pub(super) state: TrialProgress,
+    pub(super) design: DesignState,
+    /// Runs that ended, in the order of their ends.
+    pub(super) runs: Vec<TrialRunState>,
+    /// Complete pairs of an automatic design.
+    pub(super) pairs: u32,
+    /// Why an automatic design ended.
+    pub(super) end: Option<String>,
     /// Cluster-scoped objects: kind and name.
     pub(super) common: Vec<String>,
     pub(super) namespaces: Vec<TrialNamespace>,
@@ -166,11 +175,52 @@ pub(crate) enum TrialProgress {
     CleanupIncomplete,
 }
 
+/// How many runs a trial has, decided before the first one.
+#[derive(Debug, Serialize)]
+pub(super) struct DesignState {
+    kind: DesignKind,
+    /// Pairs of a fixed design, or the maximum of an automatic one.
+    max_pairs: u32,
+    /// Pairs that run at once; 0 if one run follows the other.
+    parallel: u32,
+}
+
+impl DesignState {
+    pub(super) fn new(repetition: Repetition, concurrency: Concurrency) -> Self {
+        Self {
+            kind: match repetition {
+                Repetition::Fixed(_) => DesignKind::Fixed,
+                Repetition::Auto { .. } => DesignKind::Auto,
+            },
+            max_pairs: repetition.max_pairs(),
+            parallel: match concurrency {
+                Concurrency::Sequential => 0,
+                Concurrency::Pairs(pairs) => pairs,
+            },
+        }
+    }
+}
+
+/// Run that ended.
+#[derive(Debug, Serialize)]
+pub(super) struct TrialRunState {
+    pub(super) arm: &'static str,
+    pub(super) pair: u32,
+    pub(super) repeat: u32,
+    pub(super) run_id: String,
+    /// `held`, `failed` or `void`.
+    pub(super) outcome: &'static str,
+    pub(super) phases: Option<RunPhaseTimes>,
+    /// Seconds until the namespace was deleted.
+    pub(super) removal: Option<f64>,
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct TrialNamespace {
     pub(super) name: String,
     pub(super) arm: &'static str,
     pub(super) repeat: u32,
+    pub(super) pair: u32,
     /// Whether the API server accepted its deletion.
     pub(super) removed: bool,
 }
@@ -238,6 +288,10 @@ mod tests {
             embedded: false,
             seed: 1,
             state: TrialProgress::Running,
+            design: DesignState::new(Repetition::Fixed(1), Concurrency::Sequential),
+            runs: Vec::new(),
+            pairs: 0,
+            end: None,
             common: Vec::new(),
             namespaces: Vec::new(),
             in_place: None,

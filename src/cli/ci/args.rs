@@ -13,8 +13,9 @@ use crate::app::run::RunRequest;
 use crate::app::trial::TrialRequest;
 use crate::cli::compare::FailOn;
 use crate::cli::duration::parse_time_limit;
-use crate::cli::parse::{integer_in, parse_sampling_period};
+use crate::cli::parse::parse_sampling_period;
 use crate::cli::path_conflicts::PathSet;
+use crate::cli::repetition::RepetitionArgs;
 use crate::cli::shared_args::{RollbackStrategyArg, VariableArgs};
 use crate::cli::{run, trial};
 use crate::compare::{Margin, PrimaryMetric};
@@ -43,9 +44,8 @@ pub(in crate::cli) struct CiArgs {
     /// Manifests of both arms of a trial. Repeatable
     #[arg(long, value_name = "PATH")]
     common: Vec<PathBuf>,
-    /// Number of runs per arm of a trial [default: 3]
-    #[arg(long, value_name = "N", value_parser = integer_in(1..=100_u32))]
-    repeat: Option<u32>,
+    #[command(flatten)]
+    repetition: RepetitionArgs,
     /// Run on a fresh embedded cluster in this process; access no other cluster
     #[arg(long, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "token", "impersonate"])]
     embedded: bool,
@@ -169,8 +169,10 @@ impl CiArgs {
     }
 
     fn trial_request(&self, experiment: &str) -> Result<TrialRequest, AppError> {
+        self.repetition.check()?;
+        let has_baseline = self.repetition.baseline().is_some();
         for (given, flag) in [(&self.before, "--before"), (&self.after, "--after")] {
-            if given.is_empty() {
+            if given.is_empty() && !(has_baseline && flag == "--before") {
                 return Err(usage(format!("a trial requires {flag}")));
             }
         }
@@ -188,7 +190,9 @@ impl CiArgs {
             before: self.before.clone(),
             after: self.after.clone(),
             common: self.common.clone(),
-            repeat: self.repeat.unwrap_or(default.repeat),
+            baseline: self.repetition.baseline(),
+            repetition: self.repetition.repetition(),
+            parallel: self.repetition.parallel(),
             embedded: self.embedded,
             in_place: self.in_place,
             ready_timeout: self.ready_timeout.unwrap_or(default.ready_timeout),
@@ -211,7 +215,6 @@ impl CiArgs {
     fn run_request(&self, experiment: &str) -> Result<RunRequest, AppError> {
         let of_trials = [
             ("--common", !self.common.is_empty()),
-            ("--repeat", self.repeat.is_some()),
             ("--in-place", self.in_place),
             ("--ready-timeout", self.ready_timeout.is_some()),
             ("--margin", self.margin.is_some()),
@@ -219,7 +222,8 @@ impl CiArgs {
             ("--allow-outside", !self.allow_outside.is_empty()),
             ("--fail-on", !self.fail_on.is_empty()),
         ];
-        if let Some((flag, _)) = of_trials.iter().find(|(_, given)| *given) {
+        let given = of_trials.iter().find_map(|(flag, given)| given.then_some(*flag));
+        if let Some(flag) = given.or(self.repetition.first_given()) {
             return Err(
                 usage(format!("{flag} applies only to a trial")).with_hint("also pass --before and --after")
             );
@@ -323,6 +327,7 @@ mod tests {
                 "--before=b",
                 "--after=c",
                 "--repeat=5",
+                "--parallel=2",
                 "--fail-on=broken,unchanged",
                 "--rollback-strategy=default",
                 "--output-dir=o",
@@ -339,6 +344,7 @@ mod tests {
                 "--before=b",
                 "--after=c",
                 "--repeat=5",
+                "--parallel=2",
                 "--fail-on=broken",
                 "--fail-on=unchanged",
                 "--output-dir=o",
@@ -368,6 +374,19 @@ mod tests {
     }
 
     #[test]
+    fn repetition_of_ci_is_that_of_trial() {
+        let check = |more: &[&str]| {
+            let ci = [&["k", "ci", "--experiment=e", "--after=c"], more].concat();
+            let trial = ["trial", "--after=c", "--fail-on=broken,regressed", "--output-dir=chaos-results"];
+            let trial = [&trial[..], &["--rollback-strategy=always", "e"], more].concat();
+            assert_eq!(format!("{:?}", parse(&ci).unwrap()), format!("{:?}", equivalent(&trial)), "{more:?}");
+        };
+        check(&["--before=a", "--repeat=auto", "--max-repeat=20", "--parallel=none"]);
+        check(&["--before=a", "--max-repeat=3"]);
+        check(&["--baseline=b", "--parallel=3"]);
+    }
+
+    #[test]
     fn conflicting_flags_are_refused() {
         let check = |line: &[&str], expected: &str| {
             let error = parse(&[&["k", "ci"], line].concat()).unwrap_err();
@@ -377,6 +396,12 @@ mod tests {
         check(&["--experiment=e", "--before=a"], "a trial requires --after");
         check(&["--experiment=e", "--after=a"], "a trial requires --before");
         check(&["--experiment=e", "--repeat=2"], "--repeat applies only to a trial");
+        check(&["--experiment=e", "--max-repeat=2"], "--max-repeat applies only to a trial");
+        check(&["--experiment=e", "--parallel=none"], "--parallel applies only to a trial");
+        let trial = ["--experiment=e", "--before=a", "--after=b"];
+        check(&[&trial[..], &["--repeat=3", "--max-repeat=5"]].concat(), "only to --repeat auto");
+        check(&[&trial[..], &["--baseline=x"]].concat(), "cannot be used with");
+        check(&[&trial[..], &["--max-repeat=21"]].concat(), "from 1 to 20");
         check(&["--experiment=e", "--common=x"], "--common applies only to a trial");
         check(&["--experiment=e", "--apply=x"], "--apply requires --embedded");
         check(

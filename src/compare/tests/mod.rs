@@ -267,6 +267,19 @@ fn confounders_are_listed() {
             (ConfounderKind::Replicas, "the number of replicas is known for one arm only"),
         ],
     );
+    // cluster and images are differences between trials; within one, images may be the change
+    let trial = |trial: &str, uid: &str, image: &str| json!({"cluster": {"uid": uid}, "environment": {"trial": trial, "images": {"Deployment/a": image}}});
+    let found = compared(&with(trial("t", "u", "a:1")), &with(trial("t", "v", "a:2"))).confounders;
+    let is_of_trials = |kind| matches!(kind, ConfounderKind::Cluster | ConfounderKind::Images);
+    assert!(!found.iter().any(|label| is_of_trials(label.kind)), "{found:?}");
+    check(
+        trial("t", "u", "a:1"),
+        trial("s", "v", "a:2"),
+        &[
+            (ConfounderKind::Cluster, "cluster: u before, v after"),
+            (ConfounderKind::Images, "images of Deployment/a: a:1 before, a:2 after"),
+        ],
+    );
     let given = |variables: Json| json!({"variables": variables});
     let label = |text| [(ConfounderKind::Variables, text)];
     check(given(json!({"url": "1"})), given(json!({"url": "1"})), &[]);

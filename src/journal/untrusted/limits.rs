@@ -6,6 +6,7 @@
 use crate::clock::Timestamp;
 use crate::journal::{
     ActionRecord, Environment, HypothesisCheck, Journal, JournalEntry, JournalExtension, Keyword,
+    RunPhaseTimes,
 };
 use crate::series::{LatencyStats, PhaseStats, SampleOutcome, Series};
 
@@ -206,6 +207,14 @@ fn environment(environment: &Environment) -> Checked {
     count("overlapping runs", environment.overlaps.len(), MAX_OVERLAPS)?;
     environment.overlaps.iter().try_for_each(|id| name("an overlapping run", id))?;
     number("the number of nodes", environment.nodes.unwrap_or(0).into(), 100_000.0)?;
+    count("workloads", environment.images.len(), MAX_ITEMS)?;
+    for (workload, images) in &environment.images {
+        name("a workload", workload)?;
+        text("the images of a workload", images)?;
+    }
+    for (_, time) in environment.phases.iter().flat_map(RunPhaseTimes::parts) {
+        number("the time of a part of the run", time, MAX_SECONDS)?;
+    }
     count("workloads", environment.replicas.len(), MAX_ITEMS)?;
     environment.replicas.iter().try_for_each(|(workload, replicas)| {
         name("a workload", workload)?;

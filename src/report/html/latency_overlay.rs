@@ -70,7 +70,7 @@ pub(super) fn latency_overlays(summary: &ReportSummary, comparison: &RunComparis
 fn pool(series: &[(Arm, &Series)]) -> Vec<PhaseLatency> {
     let of = |wanted: Arm, phase: SamplePhase| {
         let of_arm = series.iter().filter(|(arm, _)| *arm == wanted);
-        let latencies = of_arm.filter_map(|(_, series)| series.seen(phase)?.latency.as_ref());
+        let latencies = of_arm.filter_map(|(_, series)| series.phase_stats(phase)?.latency.as_ref());
         merge(latencies.flat_map(|latency| latency.histogram.iter().copied()).collect())
     };
     let phase = |phase| PhaseLatency { phase, before: of(Arm::Before, phase), after: of(Arm::After, phase) };

@@ -160,7 +160,7 @@ fn probe_runs_chart(probe: &str, runs: &[(&RunSummary, &Series)], time: &Axis) -
 
 /// Shades the time of the fault in the line of a run.
 fn fault_span(series: &Series, time: &Axis, top: f64) -> Markup {
-    let Some(fault) = series.seen(SamplePhase::Fault) else { return html! {} };
+    let Some(fault) = series.phase_stats(SamplePhase::Fault) else { return html! {} };
     let (from, to) = (time.position(0.0), time.position(fault.to - fault.from));
     html! {
         rect .band .fault x=(format_coordinate(from)) y=(format_coordinate(top + 1.0)) width=(format_coordinate((to - from).max(0.0))) height=(format_coordinate(LINE - 2.0)) {}

@@ -5,7 +5,7 @@ mod learning_loop;
 mod trial;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -42,14 +42,23 @@ impl Reader {
 
     /// Runs a command.
     pub fn run(&self, command: &str) -> Output {
+        self.command(command).output().unwrap()
+    }
+
+    /// Starts a command.
+    pub fn start(&self, command: &str) -> Child {
+        self.command(command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    fn command(&self, command: &str) -> Command {
         let path = std::env::var("PATH").unwrap();
-        Command::new("sh")
+        let mut shell = Command::new("sh");
+        shell
             .args(["-c", command])
             .current_dir(self.home.path("example"))
             .env("KUBECONFIG", self.home.path("config"))
-            .env("PATH", format!("{}:{path}", self.home.path("bin").display()))
-            .output()
-            .unwrap()
+            .env("PATH", format!("{}:{path}", self.home.path("bin").display()));
+        shell
     }
 
     /// Runs a command that must end with this exit code. Returns its output.

@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod in_place;
+mod pairs;
 mod recover;
 mod unready;
 
@@ -43,7 +44,7 @@ fn ratios(comparison: &Value, side: &str) -> Vec<f64> {
 #[test]
 fn circuit_breaker_is_a_fix() {
     let sandbox = Sandbox::new();
-    let answer = of_the_example(&sandbox, &example("01-before"), &example("03-after"), "3", &[]);
+    let answer = of_the_example(&sandbox, &example("01-before"), &example("03-after"), "auto", &[]);
     assert_eq!(
         (&answer["verdict"], &answer["after"], &answer["evidence"]),
         (&json!("fixed"), &json!("holds"), &json!("repeated")),
@@ -51,7 +52,8 @@ fn circuit_breaker_is_a_fix() {
     );
     assert!(ratios(&answer, "before").iter().all(|ratio| *ratio < 0.2), "{answer:#}");
     assert!(ratios(&answer, "after").iter().all(|ratio| *ratio > 0.9), "{answer:#}");
-    assert_eq!(answer["confounders"], json!([]), "{answer:#}");
+    let overlap = json!({"kind": "overlap", "text": "the two runs of each pair ran at the same time"});
+    assert_eq!(answer["confounders"], json!([overlap]), "{answer:#}");
     let record = sandbox.json("out/trial.json");
     assert_eq!((&record["state"], record["namespaces"].as_array().unwrap().len()), (&json!("finished"), 6));
     for (arm, repeat) in ["before", "after"].into_iter().flat_map(|arm| [(arm, 1), (arm, 2), (arm, 3)]) {
@@ -72,14 +74,14 @@ fn circuit_breaker_is_a_fix() {
 fn identical_arms_show_no_difference() {
     let sandbox = Sandbox::new();
     let before = example("01-before");
-    let answer =
-        of_the_example(&sandbox, &before, &before, "3", &["--fail-on", "fixed,broken,improved,regressed"]);
+    let claims = ["--fail-on", "fixed,broken,improved,regressed"];
+    let answer = of_the_example(&sandbox, &before, &before, "auto", &claims);
     // it still fails, which the output shows, too
-    assert_eq!(
-        (&answer["verdict"], &answer["after"]),
-        (&json!("no-difference"), &json!("fails")),
-        "{answer:#}"
-    );
+    let said = (&answer["verdict"], &answer["after"]);
+    assert_eq!(said, (&json!("no-difference"), &json!("fails")), "{answer:#}");
+    let state = sandbox.json("out/trial.json");
+    assert_eq!(state["pairs"], 5, "{state:#}");
+    assert!(state["end"].as_str().unwrap().ends_with("every run had the same outcome"), "{state:#}");
 }
 
 #[test]
@@ -268,9 +270,10 @@ impl Site {
     }
 
     fn runs(&self) -> bool {
+        // both arms of a pair run at the same time
         ["out/before/.journal-1.json.live-a", "out/after/.journal-1.json.live-a"]
             .iter()
-            .any(|name| self.sandbox.path(name).exists())
+            .all(|name| self.sandbox.path(name).exists())
     }
 
     fn recover(&self, more: &[&str]) -> ProcessResult {

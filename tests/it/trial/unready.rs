@@ -38,7 +38,7 @@ fn unready_arm_is_void_and_reported() {
     let experiment = sandbox.write("kill.json", experiment.to_string());
     let more = ["--repeat", "3", "--ready-timeout", "1s", "--seed", "1", "--var", "whose=someone"];
     let ended = trial(&sandbox, experiment.to_str().unwrap(), &ready, &unready, &more).exits(8);
-    ended.reports("after was not ready in its first 2 runs; skipping the remaining ");
+    ended.reports("two runs after the change in a row do not count: the workloads did not become ready");
     let answer = sandbox.json("out/comparison.json");
     assert_eq!(
         (&answer["verdict"], &answer["after"]),
