@@ -107,7 +107,18 @@ fn trials() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
     let auto = |name: &'static str, before: &str, after: &str, max_pairs: u32| {
         (name, arm("b", before, max_pairs), arm("a", after, max_pairs))
     };
+    let of_trial = |journals: &mut Vec<Value>, trial: &str| {
+        for journal in journals {
+            let own = &mut journal["kubectl-chaos"];
+            own["cluster"]["uid"] = json!(format!("cluster of {trial}"));
+            own["environment"] =
+                json!({"trial": trial, "images": {"Deployment/a": format!("image of {trial}")}});
+        }
+    };
+    let mut earlier = runs("b", "failed failed failed", &[]);
+    of_trial(&mut earlier, "0a1b2c3d");
     let mut later = runs("a", "held held held", &[]);
+    of_trial(&mut later, "4e5f6a7b");
     for journal in &mut later {
         journal["start"] = json!("2026-01-02T00:00:00+00:00");
     }
@@ -122,7 +133,7 @@ fn trials() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
         auto("same outcome", "held held held held held", "held held held held held", 10),
         auto("unlikely", "failed held held held held", "failed held held held held", 10),
         auto("all pairs", "failed failed held failed", "held held held held", 4),
-        ("different times", runs("b", "failed failed failed", &[]), later),
+        ("different times", earlier, later),
     ]
 }
 

@@ -168,7 +168,8 @@ fn flaky_arms_are_no_claim_on_real_cluster() {
     let arms = "--before flaky.json --after flaky.json";
     let flags = "--max-repeat 20 --fail-on fixed,broken,improved,regressed";
     let answer = trial(&reader, "backend.json", arms, flags, 0);
-    assert_eq!(said(&answer).0, "no-difference", "{answer:#}");
+    let verdict = said(&answer).0.as_str().unwrap();
+    assert!(matches!(verdict, "no-difference" | "inconclusive"), "{answer:#}");
 }
 
 #[test]
