@@ -94,7 +94,7 @@ impl ProgressState {
                 parts.push(format!("pause {name}: {remaining:.0} s left"));
             }
             (None, Some((_, activity, since))) => {
-                parts.push(format!("{activity}: {:.1} s", now.since(*since)))
+                parts.push(format!("{activity}: {:.1} s", now.since(*since)));
             }
             (None, None) => {}
         }

@@ -227,7 +227,7 @@ pub(super) fn validate_immutable(kind: &ApiResource, old: &Json, new: &Json) -> 
     };
     match (kind.group.as_str(), kind.name.as_str()) {
         ("apps", "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet") => {
-            check_unchanged("spec.selector")
+            check_unchanged("spec.selector");
         }
         ("", "Service") if old["spec"]["clusterIP"].is_string() => check_unchanged("spec.clusterIP"),
         ("", "Pod") => {

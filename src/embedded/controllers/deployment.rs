@@ -163,7 +163,7 @@ impl EmbeddedCluster {
             );
         });
         self.modify_object(deployment, |deployment| {
-            set_annotations(deployment, &[(REVISION_ANNOTATION, revision)])
+            set_annotations(deployment, &[(REVISION_ANNOTATION, revision)]);
         });
     }
 
