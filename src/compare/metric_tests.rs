@@ -3,7 +3,7 @@
 //! All rows share the splits of the runs. The rows that the runs can test are selected by their priority, and their
 //! p values are corrected for each other.
 
-use super::metric::{ArmStats, EffectScale, Metric, MetricResult, MetricVerdict};
+use super::metric::{ArmStats, CensoredValue, EffectScale, Metric, MetricResult, MetricVerdict};
 use super::{Margin, SIGNIFICANCE_LEVEL};
 use crate::statistics::{
     GroupSplits, RankedRow, adjusted_p, median, required_group_size, select_rows, shift, shift_interval,
@@ -263,7 +263,7 @@ fn scaled_margin(row: &MetricResult, margin: Margin) -> f64 {
         EffectScale::Factor => share.ln_1p(),
         EffectScale::Difference => {
             // like a factor, it does not depend on which arm is the slower one
-            let medians = [row.before.median, row.after.median].map(|median| median.minimum());
+            let medians = [row.before.median, row.after.median].map(CensoredValue::minimum);
             let smaller = medians.into_iter().flatten().fold(f64::INFINITY, f64::min);
             (share * smaller).max(row.min_difference.unwrap_or(0.0))
         }

@@ -199,7 +199,7 @@ fn list_runs(before: &[Record], after: &[Record], classified: &[ClassifiedRun]) 
         ComparedRun {
             arm,
             repeat,
-            pair: environment.and_then(|environment| environment.pair),
+            pair: environment.and_then(|environment| environment.pair).filter(|pair| *pair > 0),
             source: record.source.clone(),
             run_id: run_id(record).map(str::to_owned),
             start: record.content.start.clone(),

@@ -190,8 +190,7 @@ impl Evidence<'_> {
                 (AfterOutcome::Fails, AfterOutcome::Holds) => ComparisonVerdict::Fixed,
                 (AfterOutcome::Holds, AfterOutcome::Fails) => ComparisonVerdict::Broken,
                 _ => {
-                    let least = format!("a comparison needs at least {MIN_RUNS_PER_ARM} valid runs per arm");
-                    return Decision::inconclusive(format!("{outcomes}: {least}"));
+                    return Decision::inconclusive(format!("{outcomes}: too few runs to compare"));
                 }
             };
             let reason = format!("{outcomes}: seen once ({})", reason::describe_p(self.test.p));

@@ -10,6 +10,7 @@
 
 mod bounds;
 mod builder;
+mod design_kind;
 mod event_lines;
 mod keyword;
 mod live_layout;
@@ -26,13 +27,14 @@ mod verdict;
 pub use crate::event::{NOT_READY, RunStatus};
 pub use crate::mutation::EffectState;
 pub use builder::{JournalBuilder, JournalDelta, JournalHeader};
+pub use design_kind::DesignKind;
 pub use event_lines::EventSerializer;
 pub use keyword::{EntryStatus, Keyword};
 pub use live_layout::{FilePatch, LiveLayout};
 pub use model::{
-    ActionRecord, ActivityRoute, ClusterInfo, DesignKind, EffectRecord, Environment, HypothesisCheck,
-    Interruption, Journal, JournalEntry, JournalExtension, SteadyStates, TargetRecord, ToleranceRecord,
-    TrialDesign, UnwrittenFacts,
+    ActionRecord, ActivityRoute, ClusterInfo, EffectRecord, Environment, HypothesisCheck, Interruption,
+    Journal, JournalEntry, JournalExtension, SteadyStates, TargetRecord, ToleranceRecord, TrialDesign,
+    UnwrittenFacts,
 };
 pub use read::{JournalError, Record};
 pub use region::{JournalRegion, RegionChange};

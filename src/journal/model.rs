@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::design_kind::DesignKind;
 use super::keyword::{EntryStatus, Keyword};
 use super::run_verdict::RunVerdict;
 use crate::clock::Timestamp;
@@ -268,16 +269,6 @@ pub struct TrialDesign {
     pub kind: Keyword<DesignKind>,
     /// The pairs of runs: all of a fixed trial, the maximum of an automatic one.
     pub max_pairs: Option<u32>,
-}
-
-/// Whether the number of runs depends on their outcomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DesignKind {
-    /// The number is decided before the first run.
-    Fixed,
-    /// The trial ends with the pair after which the answer is known.
-    Auto,
 }
 
 /// The targets and the effect of an action.

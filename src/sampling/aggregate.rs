@@ -50,7 +50,7 @@ pub(super) struct SeriesAggregator {
     streak: (Option<SamplePhase>, u32, Option<Instant>),
     /// Whether the last sample was successful.
     good: bool,
-    counts: BTreeMap<SamplePhase, OutcomeCounts>,
+    counts: BTreeMap<SamplePhase, SampleCounts>,
     raw: Vec<RawSample>,
     left_out: u64,
     route: Option<&'static str>,
@@ -59,7 +59,7 @@ pub(super) struct SeriesAggregator {
     recovered: Option<Instant>,
 }
 
-struct OutcomeCounts {
+struct SampleCounts {
     missed: u64,
     outcomes: BTreeMap<SampleOutcome, u64>,
     latency: Option<Histogram<u64>>,
@@ -113,7 +113,7 @@ impl SeriesAggregator {
         let phase = self.phases.at(due);
         self.note(phase, due, slot);
         let Some(phase) = phase else { return };
-        let counts = self.counts.entry(phase).or_insert_with(|| OutcomeCounts {
+        let counts = self.counts.entry(phase).or_insert_with(|| SampleCounts {
             missed: 0,
             outcomes: BTreeMap::new(),
             latency: Histogram::new_with_bounds(1, LONGEST, 3).ok(),

@@ -96,7 +96,7 @@ class Steps(Case):
             name: HOSTILE
             for name in [
                 "experiment", "before", "after", "common", "repeat", "embedded", "apply", "in-place", "sample", "var", "var-file", "timeout",
-                "ready-timeout", "effect-timeout", "margin", "seed", "rollback-strategy", "fail-on", "kubeconfig", "context", "namespace",
+                "ready-timeout", "effect-timeout", "margin", "primary", "seed", "rollback-strategy", "fail-on", "kubeconfig", "context", "namespace",
                 "allow-context", "allow-outside", "base-experiment", "output-dir",
             ]
         }
@@ -110,7 +110,7 @@ class Steps(Case):
         for what, names in [
             ("ci", list(inputs)),
             ("recover", ["kubeconfig", "context", "namespace", "allow-context", "output-dir"]),
-            ("publish", ["experiment", "base-experiment", "output-dir", "margin", "seed", *more]),
+            ("publish", ["experiment", "base-experiment", "output-dir", "margin", "primary", "seed", *more]),
         ]:
             given = {name: value for name, value in self.call(what)["environment"].items() if name.startswith("KUBECTL_CHAOS_INPUT_")}
             expected = {f"KUBECTL_CHAOS_INPUT_{name.upper().replace('-', '_')}": HOSTILE for name in names}

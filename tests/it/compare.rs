@@ -82,14 +82,48 @@ fn compare(before: &[Value], after: &[Value], arguments: &[&str]) -> ProcessResu
     sandbox.run(words)
 }
 
-/// A comparison with every verdict.
+/// A comparison with every verdict, and one with every design.
 pub fn spread() -> Vec<(String, Value)> {
     let answer = |(name, before, after): (&'static str, Vec<Value>, Vec<Value>)| {
-        let finished = compare(&before, &after, &["-o", "json"]);
+        let primary: &[&str] = if name == "improved" { &["--primary", "p:p95-latency"] } else { &[] };
+        let finished = compare(&before, &after, &[&["-o", "json"], primary].concat());
         assert!(matches!(finished.code, Some(0 | 8)), "{name}: {finished:?}");
         (name.to_owned(), finished.json())
     };
-    kinds().into_iter().map(answer).collect()
+    kinds().into_iter().chain(trials()).map(answer).collect()
+}
+
+/// The journals of automatic trials, one for each reason to stop, and of two fixed trials at different times.
+fn trials() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
+    let arm = |arm: &str, outcomes: &str, max_pairs: u32| -> Vec<Value> {
+        let mut runs = runs(arm, outcomes, &[]);
+        for (pair, journal) in (1..).zip(&mut runs) {
+            let design = json!({"kind": "auto", "max_pairs": max_pairs});
+            journal["kubectl-chaos"]["environment"] =
+                json!({"trial": "0a1b2c3d", "pair": pair, "design": design, "overlaps": ["other"]});
+        }
+        runs
+    };
+    let auto = |name: &'static str, before: &str, after: &str, max_pairs: u32| {
+        (name, arm("b", before, max_pairs), arm("a", after, max_pairs))
+    };
+    let mut later = runs("a", "held held held", &[]);
+    for journal in &mut later {
+        journal["start"] = json!("2026-01-02T00:00:00+00:00");
+    }
+    vec![
+        auto("clean split", "failed failed failed failed", "held held held held", 10),
+        auto(
+            "lead",
+            "failed held failed failed held held failed held failed",
+            "held held held held held held held held held",
+            20,
+        ),
+        auto("same outcome", "held held held held held", "held held held held held", 10),
+        auto("unlikely", "failed held held held held", "failed held held held held", 10),
+        auto("all pairs", "failed failed held failed", "held held held held", 4),
+        ("different times", runs("b", "failed failed failed", &[]), later),
+    ]
 }
 
 /// The journals of a comparison with every verdict, and its name.
@@ -119,12 +153,15 @@ pub fn kinds() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
     add("improved", &with("b", "held", &base), &with("a", "held", &steps(1000, 20.0, Some(1.0))));
     add("regressed", &with("b", "held", &base), &with("a", "held", &steps(990, 90.0, Some(1.0))));
     add("recovered late", &with("b", "held", &base), &with("a", "held", &late));
-    add("unchanged", &with("b", "held", &base), &with("a", "held", &base));
+    add("equivalent", &with("b", "held", &base), &with("a", "held", &base));
+    add("no difference", &plain("b", "failed failed failed"), &plain("a", "failed failed failed"));
     add(
         "by less than the margin",
         &with("b", "held", &base),
-        &with("a", "held", &steps(958, 20.0, Some(1.0))),
+        &with("a", "held", &steps(959, 20.0, Some(1.0))),
     );
+    let few = Seen { ok: 60, ..base[0] };
+    add("too few successes", &with("b", "held", &base), &with("a", "held", &[&base[..5], &[few]].concat()));
     add("too few for an interval", &with("b", "held", &base[..3]), &with("a", "held", &late[..3]));
     add("a 99th percentile", &with("b", "held", &[Seen::FINE; 4]), &with("a", "held", &[Seen::FINE; 4]));
     let mut theirs = journal("", "held", &[]);
@@ -173,11 +210,15 @@ fn compare_of_real_runs_reports_fixed() {
     sandbox.write("breaker", "");
     run("after-1.json", 0);
     run("after-2.json", 0);
+    let labels = "confounder: arms at different times: the 5 % does not cover drift between them\n\
+                  note: 5 % holds if the number of runs was not chosen by looking at them\n";
     let answer = sandbox.run(["compare", "before-1.json", "after-1.json"]).exits(0);
-    assert!(answer.stdout.starts_with("fixed, seen once (after: holds)\n"), "{}", answer.stdout);
+    let first = format!("{labels}fixed, seen once (after: holds)\n");
+    assert!(answer.stdout.starts_with(&first), "{}", answer.stdout);
     let answer =
         sandbox.run(["compare", "after-1.json", "before-1.json", "--fail-on", "regressed,broken"]).exits(1);
-    assert!(answer.stdout.starts_with("broken, seen once (after: fails)\n"), "{}", answer.stdout);
+    let first = format!("{labels}broken, seen once (after: fails)\n");
+    assert!(answer.stdout.starts_with(&first), "{}", answer.stdout);
     let both =
         ["--before", "before-1.json", "before-2.json", "--after", "after-1.json", "--after", "after-2.json"];
     let answer = sandbox.run(["compare", "-o", "json"].into_iter().chain(both)).exits(0).json();
@@ -201,14 +242,15 @@ fn compare_exit_code_reflects_verdict() {
     check(failed, held, &["--fail-on", "broken"], 0);
     check(failed, held, &["--fail-on", "broken,fixed"], 1);
     check(held, held, &["--fail-on", "regressed", "--fail-on", "unchanged"], 1);
+    check(held, held, &["--fail-on", "no-difference"], 1);
+    check(held, held, &["--fail-on", "equivalent"], 0);
     check("held held failed", held, &[], 0);
     check("held held failed", held, &["--fail-on", "inconclusive"], 1);
     check(failed, "void void void", &[], 8);
     check(failed, "void void void", &["--fail-on", "inconclusive"], 1);
     check(failed, "void void void", &["--fail-on", "broken"], 8);
     check(held, "held held", &["--exit-code=chaostoolkit"], 1);
-    // mixed outcomes are a verdict that more runs do not change
-    check("held failed", "held held", &[], 0);
+    check("held failed", "held held", &[], 8);
     check("held failed", "void", &[], 8);
 }
 
@@ -233,6 +275,9 @@ fn compare_rejects_incomparable_journals_by_name() {
     check(&["--before", "fine.json"], 2, "required");
     check(&["fine.json", "fine.json", "--margin", "ratio=lots"], 2, "invalid margin 'ratio=lots'");
     check(&["fine.json", "fine.json", "--fail-on", "worse"], 2, "invalid value");
+    check(&["fine.json", "fine.json", "--primary", "p:p95"], 2, "invalid metric 'p:p95'");
+    sandbox.write("sampled.json", journal("2", "held", &[("p", Seen::FINE)]).to_string());
+    check(&["fine.json", "sampled.json", "--primary", "q:slowdown"], 3, "no run sampled probe 'q'");
 }
 
 #[test]
@@ -243,10 +288,12 @@ fn compare_text_shows_verdict_and_table() {
         [runs("a", "held held held held held", &[("ask", Seen::FINE)]), runs("c", "void", &[])].concat();
     let text = compare(&before, &after, &[]).exits(0).stdout;
     let expected = "\
+note: 5 % holds if the number of runs was not chosen by looking at them
 improved (after: holds)
-All 5 valid runs before held, and all 5 after held; better: success ratio of 'ask' (+10 points), time to recover \
-of 'ask', p95 latency of 'ask' (-280 ms).
-held in 5 of 5 valid runs before (95 % interval: 57 to 100 %), 5 of 5 after (95 % interval: 57 to 100 %)
+0 of 5 valid runs before failed, and 0 of 5 after; better: success ratio of 'ask' (+10 points), slowdown of 'ask' \
+(×0.067), time to recover of 'ask' and 1 more.
+failed in 0 of 5 valid runs before (95 % interval: 0 to 52 %), 0 of 5 after (95 % interval: 0 to 52 %)
+after: fails in at most 45 % of runs (95 % confidence)
 
 PROBE  METRIC           BEFORE                             AFTER                     DIFFERENCE  95 % INTERVAL                                         RESULT
 ask    success ratio    90 % (90, 90, 90, 90, 90)          100 % (100, 100, 100, 100, 100)  +10 points  +10 to +10 points                              better
@@ -262,8 +309,11 @@ ask    success ratio    90 % (90, 90, 90, 90, 90)          100 % (100, 100, 100,
     let wide =
         compare(&before, &after, &["-o", "wide", "--margin", "time=5%", "--seed", "7"]).exits(0).stdout;
     assert!(wide.contains("before 1   before-0.json   held      the hypothesis was met"), "{wide}");
-    assert!(wide.contains("margins ratio=1%,time=5%,time-min=5ms, seed 7\n"), "{wide}");
-    assert!(wide.contains(" 0.024\n"), "{wide}");
+    assert!(
+        wide.contains("margins failures=50%,ratio=1%,slowdown=10%,time=5%,time-min=5ms, seed 7\n"),
+        "{wide}"
+    );
+    assert!(wide.contains(" 0.008\n"), "{wide}");
 }
 
 #[test]
@@ -273,8 +323,12 @@ fn compare_reports_confounders_above_verdict() {
         journal["kubectl-chaos"]["cluster"]["version"] = json!("v1.31.0");
     }
     let text = compare(&runs("b", "failed failed failed", &[]), &after, &[]).exits(0).stdout;
-    let first: Vec<&str> = text.lines().take(2).collect();
-    assert_eq!(first, ["confounder: Kubernetes: v1.30.0 before, v1.31.0 after", "fixed (after: holds)"]);
+    let first: Vec<&str> = text.lines().take(3).collect();
+    let note = "note: 5 % holds if the number of runs was not chosen by looking at them";
+    assert_eq!(
+        first,
+        ["confounder: Kubernetes: v1.30.0 before, v1.31.0 after", note, "fixed (after: holds)"]
+    );
 }
 
 #[test]
@@ -308,7 +362,10 @@ fn compare_detects_different_variables_and_strategy() {
     };
     assert_eq!(first("plain.json", "file.json"), "confounder: values of variable 'pin' differ");
     assert_eq!(first("file.json", "other.json"), "confounder: values of variables 'other', 'pin' differ");
-    assert_eq!(first("file.json", "flag.json"), "inconclusive (after: holds)");
+    assert_eq!(
+        first("file.json", "flag.json"),
+        "confounder: arms at different times: the 5 % does not cover drift between them"
+    );
     run("through.json", &["--hypothesis-strategy", "continuously"]);
     let refused = sandbox.run(["compare", "plain.json", "through.json"]).exits(3);
     refused.reports("plain.json and through.json checked the steady state at different times");

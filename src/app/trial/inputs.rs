@@ -8,16 +8,18 @@ use crate::app::embedded_cluster::warn;
 use crate::app::manifest_files::read_manifests;
 use crate::app::run_context::{RunContext, is_invalid, read_control_files, show_diagnostics};
 use crate::app::{AppContext, AppError, Outcome, Reporter};
+use crate::compare::PrimaryMetric;
 use crate::console::{ConsoleLine, LineLevel};
 use crate::embedded::EmbeddedLimitation;
 use crate::error_code::ErrorCode;
 use crate::experiment::configuration::{is_dynamic, resolve_configuration, undeclared_warnings};
-use crate::experiment::{Experiment, hash_experiment};
+use crate::experiment::{Experiment, MethodStep, hash_experiment};
 use crate::k8s;
 use crate::k8s::{ClusterClient, DiscoveredKinds};
 use crate::sampling::{sampling_warnings, select_probes};
 use crate::source;
 use crate::substitution::Scope;
+use crate::text::quote;
 use crate::trial::manifest::{Manifest, referenced_namespaces};
 use crate::trial::{
     AllowedScopes, Arm, IsolationContext, IsolationViolation, ReachedScope, ResolvedManifest, TrialCluster,
@@ -62,6 +64,9 @@ pub(super) async fn read_inputs(
     let experiment = Experiment::read(&document)
         .map_err(|diagnostic| AppError::from_diagnostic(ErrorCode::ExperimentInvalid, &diagnostic))?;
     let sampled = select_probes(&experiment, &request.sampling.probes)?;
+    if let Some(primary) = &request.rules.primary {
+        check_primary(primary, &sampled)?;
+    }
     let doubts = sampling_warnings(&sampled, &request.sampling);
     for warning in doubts.into_iter().chain(undeclared_warnings(&experiment, &run_context.variables)) {
         reporter.show(&ConsoleLine::note(LineLevel::Warning, warning));
@@ -85,6 +90,21 @@ pub(super) async fn read_inputs(
         experiment,
         manifests,
         allowed: AllowedScopes::new(request.allow_outside.iter().cloned()),
+    })
+}
+
+/// Checks that the probe of the primary metric is sampled, before the runs take their time.
+fn check_primary(primary: &PrimaryMetric, sampled: &[&MethodStep]) -> Result<(), AppError> {
+    let names = || sampled.iter().filter_map(|step| Some(step.activity.as_ref().ok()?.name.as_str()));
+    if names().any(|name| name == primary.probe) {
+        return Ok(());
+    }
+    let message = format!("no sampled probe is named {}", quote(&primary.probe));
+    let error = AppError::new(ErrorCode::UsageInvalid, message);
+    let names: Vec<String> = names().map(quote).collect();
+    Err(match names.as_slice() {
+        [] => error.with_hint("select a probe to sample with --sample-probe NAME"),
+        names => error.with_hint(format!("choose one of: {}", names.join(", "))),
     })
 }
 

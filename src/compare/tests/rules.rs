@@ -108,7 +108,7 @@ fn verdict_follows_from_first_rule_that_applies() {
         &arm(1, 2),
         &arm(0, 3),
         (Inconclusive, None, Some(3)),
-        "1 of 2 valid runs before failed, and 0 of 3 after: a comparison needs at least 3 valid runs per arm.",
+        "1 of 2 valid runs before failed, and 0 of 3 after: too few runs to compare.",
     );
     check(
         "a metric better, another worse",

@@ -321,6 +321,26 @@ mod tests {
             "51 sampled probes",
         );
         check("/kubectl-chaos/environment/repeat", json!(4_000_000_000_u32), "the number of a run is");
+        let place = |change: Json| {
+            let mut found = json!({"trial": "t", "pair": 1, "design": {"kind": "auto", "max_pairs": 10}});
+            for (key, value) in change.as_object().unwrap() {
+                found[key] = value.clone();
+            }
+            found
+        };
+        let mut trial = journal();
+        trial["kubectl-chaos"]["environment"] = place(json!({}));
+        Record::untrusted("j.json", trial.to_string()).unwrap();
+        for (change, expected) in [
+            (json!({"pair": 1_001}), "the pair of a run is 1001"),
+            (json!({"trial": long()}), "the trial is 1001 bytes"),
+            (json!({"design": {"kind": long()}}), "the design of the trial is 1001 bytes"),
+            (json!({"design": {"max_pairs": 4_000_000_000_u32}}), "the number of pairs is"),
+            (json!({"overlaps": vec![""; 1_001]}), "1001 overlapping runs"),
+            (json!({"overlaps": [long()]}), "an overlapping run is 1001 bytes"),
+        ] {
+            check("/kubectl-chaos/environment", place(change), expected);
+        }
         check("/kubectl-chaos/environment/replicas", json!({"x": -1}), "the number of replicas is -1");
         check("/kubectl-chaos/activities/0/targets/0/name", long(), "a target is 1001 bytes");
         check(&of("probe"), long(), "the name of a probe is 1001 bytes");

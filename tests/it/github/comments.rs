@@ -243,7 +243,11 @@ fn long_comment_is_truncated_but_keeps_verdict() {
     large().publish(&["--comment-id", "web"]).exits(0);
     let body = github.of(US)[0].body.clone();
     assert!((30_001..=65_000).contains(&body.len()), "{}", body.len());
-    assert!(shown(&body).contains("\n### ⚪ Lose a replica: unchanged (after: holds)\n"), "{}", &body[..300]);
+    assert!(
+        shown(&body).contains("\n### ⚪ Lose a replica: no difference seen (after: holds)\n"),
+        "{}",
+        &body[..300]
+    );
     assert!(body.contains("Omitted to fit the size limit") && body.contains("[run 1]"));
     // the summary has a higher limit
     assert!(github.of(US)[0].body.len() < large_summary(&large()));
@@ -251,7 +255,11 @@ fn long_comment_is_truncated_but_keeps_verdict() {
     github.state().longest = 30_000;
     large().publish(&["--comment-id", "web"]).exits(0).reports("updated the comment");
     let body = github.of(US)[0].body.clone();
-    assert!(body.len() <= 30_000 && shown(&body).contains("unchanged (after: holds)"), "{}", body.len());
+    assert!(
+        body.len() <= 30_000 && shown(&body).contains("no difference seen (after: holds)"),
+        "{}",
+        body.len()
+    );
     // a server that rejects every length gets two requests
     github.state().longest = 10;
     let asked = github.asked("PATCH");

@@ -39,10 +39,10 @@ fn circuit_breaker_is_a_fix_on_real_cluster() {
 
 #[test]
 #[ignore = "needs a cluster with the image of the examples: KUBECTL_CHAOS_TEST_CONTEXT names its context"]
-fn identical_arms_are_unchanged_on_real_cluster() {
+fn identical_arms_show_no_difference_on_real_cluster() {
     let reader = Reader::new("trial-same");
     let answer = of_the_example(&reader, "--before 01-before --after 01-before", 3, 0);
-    assert_eq!(said(&answer), (&json!("unchanged"), &json!("fails")), "{answer:#}");
+    assert_eq!(said(&answer), (&json!("no-difference"), &json!("fails")), "{answer:#}");
 }
 
 #[test]

@@ -69,13 +69,29 @@ fn circuit_breaker_is_a_fix() {
 }
 
 #[test]
-fn identical_arms_are_unchanged() {
+fn identical_arms_show_no_difference() {
     let sandbox = Sandbox::new();
     let before = example("01-before");
     let answer =
         of_the_example(&sandbox, &before, &before, "3", &["--fail-on", "fixed,broken,improved,regressed"]);
     // it still fails, which the output shows, too
-    assert_eq!((&answer["verdict"], &answer["after"]), (&json!("unchanged"), &json!("fails")), "{answer:#}");
+    assert_eq!(
+        (&answer["verdict"], &answer["after"]),
+        (&json!("no-difference"), &json!("fails")),
+        "{answer:#}"
+    );
+}
+
+#[test]
+fn primary_metric_of_unsampled_probe_is_refused() {
+    let sandbox = Sandbox::new();
+    let before = example("01-before");
+    let of = |primary: &str| {
+        let more = ["--sample-probe", "consumer-service-must-still-respond", "--primary", primary];
+        trial(&sandbox, &example("experiment.json"), &before, &before, &more)
+    };
+    of("consumer:slowdown").exits(2).reports("no sampled probe is named 'consumer'");
+    of("consumer-service-must-still-respond:speed").exits(2).reports("invalid metric");
 }
 
 #[test]
