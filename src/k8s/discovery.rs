@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use http::Method;
 use serde_json::Value as Json;
 
-use super::client::{ApiRequest, ClusterClient, ObjectSelector};
+use super::client::ClusterClient;
 use super::error::Error;
 use super::metadata::PartialObject;
+use super::request::{ApiRequest, ObjectSelector};
 use super::resource::{NAMESPACES, Resource};
 
 /// Kind that the server has, and its scope.

@@ -4,6 +4,7 @@
 //!  connection   kubeconfig files, a Pod's service account, environment, flags  ─► ClusterClient
 //!  login        tokens, passwords, certificates, login programs                ─► headers
 //!  transport    address, login, proxy, TLS                                     ─► connections
+//!  request      requests as data                                               ─► client
 //!  client       requests with deadlines, pages, watches                        ─► Error
 //!  discovery    the resources of a server: plural, scope, verbs
 //!  mutation     changes as data: apply, confirm                                nothing else changes a cluster
@@ -22,13 +23,14 @@ mod login;
 mod metadata;
 mod mutation;
 pub mod rbac;
+mod request;
 mod resource;
 mod secrets;
 pub mod service;
 mod transport;
 mod warnings;
 
-pub use client::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat};
+pub use client::ClusterClient;
 pub use connection::{
     ConnectionFlags, ContextAllowlist, IgnoredSecrets, KubeconfigNames, KubeconfigSource, check_allowlist,
     connect, ignored_secrets, kubeconfigs,
@@ -42,5 +44,6 @@ pub use metadata::{Metadata, PartialObject};
 pub use mutation::{
     AppliedMutation, ErrorPolicy, ExpectedState, MutationPlan, MutationResponse, PlannedMutation,
 };
+pub use request::{ApiRequest, ObjectSelector, PatchFormat};
 pub use resource::*;
 pub use warnings::WarningHandler;

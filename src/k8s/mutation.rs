@@ -11,9 +11,10 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::{Value as Json, json};
 
 use super::answer::{AnswerFormat, describe_answer};
-use super::client::{ApiRequest, ClusterClient, ObjectSelector, PatchFormat};
+use super::client::ClusterClient;
 use super::error::Error;
 use super::metadata::{Metadata, PartialObject};
+use super::request::{ApiRequest, ObjectSelector, PatchFormat};
 use super::resource::{PODS, Resource};
 use super::service::serving_pods;
 use crate::mutation::{ActivityProgress, EffectState, ProgressCallback, StopToken, Target};

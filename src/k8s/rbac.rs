@@ -7,8 +7,9 @@ use std::fmt;
 
 use serde_json::{Value as Json, json};
 
-use super::client::{ApiRequest, ClusterClient};
+use super::client::ClusterClient;
 use super::error::Error;
+use super::request::ApiRequest;
 use super::resource::{SELF_REVIEWS, SELF_SUBJECT_ACCESS_REVIEWS};
 
 /// Name of every proposed role.

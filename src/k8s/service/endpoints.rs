@@ -7,8 +7,9 @@ use std::collections::HashSet;
 use serde_json::Value as Json;
 
 use super::{PodEndpoint, ResolvedService};
-use crate::k8s::client::{ApiRequest, ClusterClient, ObjectSelector};
+use crate::k8s::client::ClusterClient;
 use crate::k8s::error::{Error, ServiceError};
+use crate::k8s::request::{ApiRequest, ObjectSelector};
 use crate::k8s::resource::{ENDPOINT_SLICES, ENDPOINTS};
 
 /// Label of a slice with the name of its Service.

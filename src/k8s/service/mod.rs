@@ -15,8 +15,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value as Json;
 
-use super::client::{ApiRequest, ClusterClient};
+use super::client::ClusterClient;
 use super::error::{DialError, Error, ServiceError};
+use super::request::ApiRequest;
 use super::resource::{Resource, SERVICES};
 
 pub use address::{AliasError, ServiceAlias, ServiceRef, named};
