@@ -1,8 +1,8 @@
 //! The exact numbers: no simulation, the same in every run.
 
 use kubectl_chaos::statistics::{
-    GroupSplits, MAX_PAIRS, OutcomeCounts, Race, RankedRow, adjusted_p, boschloo, clopper_pearson,
-    detectable_rate, required_runs,
+    GroupSplits, MAX_PAIRS, OutcomeCounts, Race, RankedRow, StopReason, adjusted_p, boschloo,
+    clopper_pearson, detectable_rate, required_runs,
 };
 
 use super::acceptance::{Acceptance, Form};
@@ -219,7 +219,7 @@ fn auto_chances(acceptance: &mut Acceptance) {
     let open =
         (5..20_u32).flat_map(|pairs| (0..=pairs).flat_map(move |b| (0..=pairs).map(move |a| (pairs, b, a))));
     let nearest = open
-        .filter(|(pairs, b, a)| !race.stop(*pairs, *b, *a).is_some_and(|reason| reason.is_significant()))
+        .filter(|(pairs, b, a)| !race.stop(*pairs, *b, *a).is_some_and(StopReason::is_significant))
         .map(|(pairs, b, a)| race.value(pairs, b, a))
         .fold(
             1.0,
@@ -370,8 +370,9 @@ fn rows(acceptance: &mut Acceptance) {
     const APART_5: [f64; 10] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0];
     const NEARLY_5: [f64; 10] = [1.0, 2.0, 3.0, 4.0, 6.0, 5.0, 7.0, 8.0, 9.0, 10.0];
     const MIXED_5: [f64; 10] = [1.0, 3.0, 5.0, 7.0, 9.0, 2.0, 4.0, 6.0, 8.0, 10.0];
-    type Wanted<'a> = &'a [f64];
-    let cases: [(&str, &[&[f64]], Wanted, Wanted, Wanted); 4] = [
+    // name, rows, and p: of each row, by Holm, by Westfall and Young
+    type Case<'a> = (&'a str, &'a [&'a [f64]], &'a [f64], &'a [f64], &'a [f64]);
+    let cases: [Case; 4] = [
         (
             "4 + 4 runs, two rows apart and one of equal values",
             &[&APART, &APART, &EQUAL],

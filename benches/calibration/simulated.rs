@@ -222,7 +222,7 @@ pub fn check(acceptance: &mut Acceptance, results: &Results, is_quick: bool) {
 
     acceptance.group("The earlier rule fails the same checks");
     acceptance.at_least("numbers of the power that it misses", 1.0, missed_yesterday, Form::Number(0));
-    acceptance.at_least("its greatest fall of power with more runs", 0.2, falls_yesterday, form);
+    acceptance.at_least("its greatest fall of power with more runs", 0.1, falls_yesterday, form);
 
     acceptance.group("A test over samples, which the simulation must catch");
     let tallies = results.same.iter().flat_map(|(_, _, tallies)| tallies);
