@@ -11,7 +11,8 @@ use crate::text::format_whole_percent;
 /// Marks a difference.
 pub const DIFFERENCE_MARK: &str = "◆";
 /// The meaning of the mark.
-pub const MARK_MEANING: &str = "differs between before and after. Without any difference, at most 5 % of comparisons show this mark by chance.";
+pub const MARK_MEANING: &str = "marks a clear difference, better or worse. If nothing differed, at most 5 % of comparisons would have any mark. \
+     Values without it may differ by chance.";
 /// The maximum number of rows of other probes.
 const MAX_OTHER_ROWS: usize = 4;
 
@@ -44,7 +45,7 @@ pub fn key_rows(comparison: &RunComparison) -> Vec<KeyRow> {
     // a limit of 100 % limits nothing
     if let Some(limit) = comparison.after_failure_limit.filter(|limit| *limit < 1.0) {
         rows.push(KeyRow {
-            label: Phrase::new("failure rate is at most (95 % sure)"),
+            label: Phrase::new("failing runs in the long term, at most (95 % confidence)"),
             before: String::new(),
             after: format!("{} %", format_whole_percent(limit)),
             is_difference: false,
@@ -53,11 +54,11 @@ pub fn key_rows(comparison: &RunComparison) -> Vec<KeyRow> {
         });
     }
     if let Some(change) = comparison.detectable {
-        let rate = |rate: f64| format!("{} % fail", format_whole_percent(rate));
+        let rate = |word: &str, rate: f64| format!("{word} {} % failing", format_whole_percent(rate));
         rows.push(KeyRow {
-            label: Phrase::new("smallest change that would be seen"),
-            before: rate(change.from),
-            after: rate(change.to),
+            label: Phrase::new("smallest change these runs would show"),
+            before: rate("from", change.from),
+            after: rate("to", change.to),
             is_difference: false,
             definition: "With as many runs, a change of the failure rate this large is seen in 8 of 10 comparisons, and \
                          smaller changes less often.",
@@ -192,7 +193,7 @@ mod tests {
             shown(&it),
             [
                 "runs that held: 0 of 3 | 3 of 3 ◆",
-                "failure rate is at most (95 % sure):  | 63 %",
+                "failing runs in the long term, at most (95 % confidence):  | 63 %",
                 "success while the fault lasted: 0 % | 100 % ◆",
                 "time to recover: 2.5 s | 0 s",
                 "slowdown by the fault: 1.5 times | 1.2 times",
@@ -215,7 +216,7 @@ mod tests {
             shown(&it),
             [
                 "runs that held: 0 of 3 | 0 of 3",
-                "smallest change that would be seen: 100 % fail | 7 % fail",
+                "smallest change these runs would show: from 100 % failing | to 7 % failing",
                 "success while the fault lasted of 'b': 50 % | 50 %"
             ]
         );

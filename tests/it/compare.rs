@@ -276,7 +276,7 @@ fn compare_rejects_incomparable_journals_by_name() {
         sandbox.run(["compare"].iter().chain(arguments)).exits(code).reports(says);
     };
     check(&["fine.json", "missing.json"], 3, "cannot read journal missing.json");
-    check(&["fine.json", "experiment.json"], 3, "experiment.json: invalid journal");
+    check(&["fine.json", "experiment.json"], 3, "experiment.json: this is an experiment, not a journal");
     check(&["text", "fine.json"], 3, "text: invalid JSON");
     check(&["bytes", "fine.json"], 3, "bytes");
     check(&["fine.json", "."], 3, "cannot read journal .");
@@ -306,12 +306,12 @@ measures are better, and no run failed.
 
 MEASURE                               BEFORE      AFTER
 runs that held                        5 of 5      5 of 5
-failure rate is at most (95 % sure)               45 %
+failing runs in the long term, at most (95 % confidence)               45 %
 success while the fault lasted        90 %        100 % ◆
 time to recover                       > 12 s      0 s ◆
 p95 latency while the fault lasted    300 ms      20 ms ◆
 slowdown by the fault                 150 times   10 times ◆
-◆ differs between before and after. Without any difference, at most 5 % of comparisons show this mark by chance.
+◆ marks a clear difference, better or worse. If nothing differed, at most 5 % of comparisons would have any mark. Values without it may differ by chance.
 ";
     // the words of the table, without the widths of its columns
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
