@@ -465,9 +465,9 @@ mod tests {
         for line in shown.lines() {
             // Markdown has no meaning in the lines of HTML elements
             if line.starts_with('<') {
-                out += line
+                out += line;
             } else {
-                push_live(line, &mut out)
+                push_live(line, &mut out);
             }
             out.push('\n');
         }

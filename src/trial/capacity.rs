@@ -407,7 +407,7 @@ mod tests {
 
     #[test]
     fn init_containers_run_before_the_others_and_sidecars_beside_them() {
-        let check = |pod: Json, cpu: f64| assert_eq!(effective_requests(&pod).cpu, cpu, "{pod}");
+        let check = |pod: Json, cpu: f64| assert!((effective_requests(&pod).cpu - cpu).abs() < 1e-9, "{pod}");
         let (one, two, three) = (container("1", "1"), container("2", "1"), container("3", "1"));
         let mut sidecar = one.clone();
         sidecar["restartPolicy"] = json!("Always");

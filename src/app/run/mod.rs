@@ -388,7 +388,7 @@ async fn run_with_sampling(
         measured = baseline => measured?,
         _ = handle.wait_for_signal() => {}
     }
-    let state = TrialPart::measure(trial.as_deref_mut(), engine.run()).await;
+    let state = TrialPart::measure(trial, engine.run()).await;
     let interrupted = async {
         // an interrupted run is not sampled further
         if state.status != Some(RunStatus::Interrupted) {

@@ -89,7 +89,7 @@ impl<'a> TrialPart<'a> {
             part(Some(self.deploying), self.ready),
             part(self.ready, settled),
             part(settled, self.started),
-            experiment - pauses,
+            experiment.saturating_sub(pauses),
             pauses,
             part(self.ended, None),
         ));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::run_reporter::RunReporter;
-use super::runner::{TrialRunner, refused, run_namespace};
+use super::runner::{TrialRunner, read_journal, refused, run_namespace};
 use super::state_file::{TrialNamespace, TrialRunState};
 use super::{NAMESPACE_VARIABLE, RunEnd, TrialJournal, interrupted, progress};
 use crate::app::run::{self, NotReady, RejectedRun, RunRequest, TrialPart};
@@ -67,7 +67,7 @@ impl TrialRunner<'_> {
         match outcome.worst() {
             Outcome::Signal(signal) => {
                 // an interrupted run is one of the runs, even if its journal cannot be read
-                let record = path.exists().then(|| self.read_journal(&path));
+                let record = path.exists().then(|| read_journal(&path));
                 let record = record.and_then(|record| record.map_err(|error| self.warn(&error.message)).ok());
                 (record.map(|record| self.note_run(run, run_id, record).0), Err(interrupted(signal)))
             }
@@ -76,7 +76,7 @@ impl TrialRunner<'_> {
                 let message = format!("run in namespace {namespace} did not start");
                 (None, Err(AppError::new(ErrorCode::TrialCluster, message).with_outcome(outcome)))
             }
-            _ => match self.read_journal(&path) {
+            _ => match read_journal(&path) {
                 Ok(record) => {
                     let (journal, result) = self.note_run(run, run_id, record);
                     (Some(journal), result)

@@ -330,12 +330,6 @@ impl TrialRunner<'_> {
         counts.pairs
     }
 
-    /// Reads the journal of a run.
-    pub(super) fn read_journal(&self, path: &Path) -> Result<Record, AppError> {
-        let record = crate::app::load_journals::load_one(path);
-        record.map_err(|error| AppError::from(error).with_outcome(Outcome::NotWritten))
-    }
-
     /// Awaits the work, or stops with an error when a signal arrives.
     pub(super) async fn or_interrupted<T>(
         &self,
@@ -348,4 +342,10 @@ impl TrialRunner<'_> {
             result = work => result,
         }
     }
+}
+
+/// Reads the journal of a run.
+pub(super) fn read_journal(path: &Path) -> Result<Record, AppError> {
+    let record = crate::app::load_journals::load_one(path);
+    record.map_err(|error| AppError::from(error).with_outcome(Outcome::NotWritten))
 }

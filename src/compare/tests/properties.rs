@@ -57,8 +57,8 @@ fn is_worse_with_fewer_failures(comparison: &RunComparison) -> bool {
 fn holm(ps: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..ps.len()).collect();
     order.sort_by(|a, b| ps[*a].total_cmp(&ps[*b]));
-    let (mut adjusted, mut least, mut left) = (vec![1.0; ps.len()], 0.0_f64, 0.0);
-    order.iter().for_each(|_| left += 1.0);
+    let (mut adjusted, mut least) = (vec![1.0; ps.len()], 0.0_f64);
+    let mut left = f64::from(u32::try_from(ps.len()).unwrap());
     for place in order {
         least = least.max((ps[place] * left).min(1.0));
         adjusted[place] = least;

@@ -174,7 +174,7 @@ impl<'de> Deserializer<'de> for TypeTracer<'_> {
         match &visited_fields {
             // a time has no default, so it must be given
             Some(visited_fields) => {
-                keys.retain(|key| visited_fields.split(' ').any(|field| field == format!("{key}=time")))
+                keys.retain(|key| visited_fields.split(' ').any(|field| field == format!("{key}=time")));
             }
             // for types that contain themselves
             None => drop(self.types.borrow_mut().insert(name, String::new())),

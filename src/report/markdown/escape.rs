@@ -248,7 +248,7 @@ mod tests {
         check(r#"{"status":200,"body":"down"}"#, r#"\{"status":200,"body":"down"\}"#);
         check(r#"{"a":{"b":[1,2]},"c":null}"#, r#"\{"a":\{"b":\[1,2\]\},"c":null\}"#);
         check(r#"{"url":"http://x/","id":"0123abcd"}"#, r#"\{"url":"`http://x/`","id":"`0123abcd`"\}"#);
-        check(r##"{"by":"@octocat","fixes":"#1"}"##, r##"\{"by":"`@octocat`","fixes":"`#1`"\}"##);
+        check(r##"{"by":"@octocat","fixes":"#1"}"##, r#"\{"by":"`@octocat`","fixes":"`#1`"\}"#);
         check(r#"["a:tada:b"]"#, r#"\["`a:tada:b`"\]"#);
     }
 

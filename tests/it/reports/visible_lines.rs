@@ -68,7 +68,7 @@ fn reports_have_at_most_40_visible_lines() {
         check(&path, &fs::read_to_string(&path).unwrap());
     }
     let is_snapshot = |name: &str| {
-        name.ends_with(".snap")
+        Path::new(name).extension().is_some_and(|extension| extension == "snap")
             && ["comment", "compare-", "report-"].iter().any(|start| name.starts_with(start))
     };
     for path in files("tests/it/snapshots/snapshots", &is_snapshot) {
