@@ -15,7 +15,8 @@ from shop import HOSTILE, TOKEN, Shop, event, event_of_a_run, experiment, pull_r
 
 def without_code(markdown):
     """Markdown without its code, in which GitHub makes no links and notifies no user."""
-    return re.sub(r"`[^`\n]*`", "", markdown.replace("\\`", ""))
+    # a code span ends at as many backticks as it begins with
+    return re.sub(r"(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)", "", markdown.replace("\\`", ""))
 
 
 class Comments(Shop):

@@ -96,8 +96,8 @@ class Steps(Case):
         inputs = {
             name: HOSTILE
             for name in [
-                "experiment", "before", "after", "common", "repeat", "embedded", "apply", "in-place", "sample", "var", "var-file", "timeout",
-                "ready-timeout", "effect-timeout", "margin", "primary", "seed", "rollback-strategy", "fail-on", "kubeconfig", "context", "namespace",
+                "experiment", "before", "after", "common", "repeat", "max-repeat", "parallel", "baseline", "embedded", "apply", "in-place", "sample",
+                "var", "var-file", "timeout", "ready-timeout", "effect-timeout", "margin", "primary", "seed", "rollback-strategy", "fail-on", "kubeconfig", "context", "namespace",
                 "allow-context", "allow-outside", "base-experiment", "output-dir",
             ]
         }
