@@ -53,6 +53,10 @@ impl Margin {
             if !number.is_finite() || number < 0.0 {
                 return Err(invalid());
             }
+            // rates always differ by less than 100 points
+            if name.trim() == "failures" && number >= 100.0 {
+                return Err(invalid());
+            }
             *target = number / scale;
         }
         Ok(margin)
@@ -74,7 +78,17 @@ mod tests {
         let expected = Margin { failures: 0.3, ratio: 0.005, slowdown: 0.25, time: 0.2, time_min: 0.01 };
         check(all, Some(expected));
         check("time=0%,time-min=0 ms", Some(Margin { time: 0.0, time_min: 0.0, ..default }));
-        for wrong in ["", "ratio", "ratio=2", "ratio=-1%", "time=x%", "time-min=5", "ratio=inf%", "rows=1%"] {
+        for wrong in [
+            "",
+            "ratio",
+            "ratio=2",
+            "ratio=-1%",
+            "time=x%",
+            "time-min=5",
+            "ratio=inf%",
+            "rows=1%",
+            "failures=100%",
+        ] {
             check(wrong, None);
         }
     }
