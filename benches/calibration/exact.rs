@@ -6,11 +6,11 @@ use kubectl_chaos::statistics::{
 };
 
 use super::acceptance::{Acceptance, Form};
+use super::earlier_rule::holm_adjust;
 use super::outcomes::{
     Boschloo, OutcomeRule, Stops, automatic_at, maximum_auto_error, maximum_auto_family_error,
     maximum_drift_error, maximum_error, maximum_family_error, maximum_misses, maximum_peeking_error, power,
 };
-use super::yesterday::holm_adjust;
 
 /// The failure rates before and after in the tables of power.
 pub const RATES: [(f64, f64); 10] = [

@@ -27,6 +27,7 @@
 
 mod acceptance;
 mod cases;
+mod earlier_rule;
 mod exact;
 mod examples;
 mod outcomes;
@@ -34,7 +35,6 @@ mod simulated;
 mod simulation;
 mod tables;
 mod world;
-mod yesterday;
 
 use std::time::Instant;
 

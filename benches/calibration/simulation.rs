@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use kubectl_chaos::compare::{CompareOptions, Comparer, ComparisonVerdict};
 use kubectl_chaos::statistics::GroupSplits;
 
+use super::earlier_rule;
 use super::world::{Chance, Nature, Plan, Trial};
-use super::yesterday;
 
 /// The seed of the simulation.
 const SEED: u64 = 20_261_123;
 /// The comparisons that a thread takes at once.
 const CHUNK: u32 = 250;
 /// One in so many comparisons is also judged by the rule of earlier versions.
-const YESTERDAY_SHARE: u32 = 5;
+const EARLIER_RULE_SHARE: u32 = 5;
 
 /// A kind of trials.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ pub struct Tally {
     /// The comparisons in which a test over samples found different latencies of the first probe.
     by_samples: u32,
     /// The comparisons that the earlier rule judged, and those in which it claimed a difference.
-    yesterday: (u32, u32),
+    earlier_rule: (u32, u32),
 }
 
 impl Tally {
@@ -60,8 +60,8 @@ impl Tally {
     }
 
     /// Returns the share of comparisons in which the earlier rule claims a difference; none for an automatic trial.
-    pub fn yesterday(&self) -> Option<f64> {
-        let (judged, claims) = self.yesterday;
+    pub fn earlier_rule(&self) -> Option<f64> {
+        let (judged, claims) = self.earlier_rule;
         (judged > 0).then(|| f64::from(claims) / f64::from(judged))
     }
 
@@ -79,8 +79,8 @@ impl Tally {
         self.comparisons += other.comparisons;
         self.pairs += other.pairs;
         self.by_samples += other.by_samples;
-        self.yesterday.0 += other.yesterday.0;
-        self.yesterday.1 += other.yesterday.1;
+        self.earlier_rule.0 += other.earlier_rule.0;
+        self.earlier_rule.1 += other.earlier_rule.1;
         for (verdict, count) in &other.verdicts {
             *self.verdicts.entry(*verdict).or_default() += count;
         }
@@ -137,11 +137,11 @@ impl Judges {
             *tally.verdicts.entry(comparison.verdict).or_default() += 1;
             tally.pairs += u64::try_from(trial.pairs).unwrap();
             tally.by_samples += u32::from(trial.pooled[0].differs(&trial.pooled[1]));
-            if number % YESTERDAY_SHARE == 0 && matches!(cell.plan, Plan::Fixed(_)) {
+            if number % EARLIER_RULE_SHARE == 0 && matches!(cell.plan, Plan::Fixed(_)) {
                 let pairs = trial.pairs;
                 let splits = self.splits.entry(pairs).or_insert_with(|| GroupSplits::new(pairs, pairs, 1));
-                tally.yesterday.0 += 1;
-                tally.yesterday.1 += u32::from(yesterday::claims(&trial, splits));
+                tally.earlier_rule.0 += 1;
+                tally.earlier_rule.1 += u32::from(earlier_rule::claims(&trial, splits));
             }
         }
         tally

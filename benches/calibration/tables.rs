@@ -74,7 +74,7 @@ pub fn simulated(results: &Results) -> String {
             .iter()
             .map(|tally| {
                 let earlier =
-                    tally.yesterday().map(|share| format!(" ({})", percent(share))).unwrap_or_default();
+                    tally.earlier_rule().map(|share| format!(" ({})", percent(share))).unwrap_or_default();
                 format!("{}{earlier}", percent(tally.claims()))
             })
             .collect();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Arm, Confounder, ConfounderKind};
-use crate::journal::{Environment, Record};
+use crate::journal::{ClusterInfo, Environment, Record};
 use crate::series::Series;
 use crate::text::{format_significant, quote, shorten};
 
@@ -110,6 +110,10 @@ fn environment_of(record: &Record) -> Option<&Environment> {
     record.content.extension.as_ref()?.environment.as_ref()
 }
 
+fn cluster_of(record: &Record) -> Option<&ClusterInfo> {
+    record.content.extension.as_ref()?.cluster.as_ref()
+}
+
 /// Whether the arms are runs of two trials.
 fn are_of_different_trials(runs: &[(Arm, &Record)]) -> bool {
     let trials = |arm: Arm| -> Option<BTreeSet<&str>> {
@@ -125,8 +129,7 @@ fn are_of_different_trials(runs: &[(Arm, &Record)]) -> bool {
 fn collect_clusters(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let mut aspects = ObservedFactors::new();
     for (arm, record) in runs {
-        let cluster = record.content.extension.as_ref().and_then(|extension| extension.cluster.as_ref());
-        if let Some(uid) = cluster.and_then(|cluster| cluster.uid.as_deref()) {
+        if let Some(uid) = cluster_of(record).and_then(|cluster| cluster.uid.as_deref()) {
             record_value(&mut aspects, "cluster".to_owned(), *arm, shorten(uid));
         }
     }
@@ -146,8 +149,7 @@ fn collect_images(runs: &[(Arm, &Record)]) -> ObservedFactors {
 fn collect_versions(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let mut aspects = ObservedFactors::new();
     for (arm, record) in runs {
-        let cluster = record.content.extension.as_ref().and_then(|extension| extension.cluster.as_ref());
-        if let Some(version) = cluster.and_then(|cluster| cluster.version.as_deref()) {
+        if let Some(version) = cluster_of(record).and_then(|cluster| cluster.version.as_deref()) {
             record_value(&mut aspects, "Kubernetes".to_owned(), *arm, shorten(version));
         }
     }
@@ -157,9 +159,7 @@ fn collect_versions(runs: &[(Arm, &Record)]) -> ObservedFactors {
 fn collect_nodes(runs: &[(Arm, &Record)]) -> ObservedFactors {
     let mut aspects = ObservedFactors::new();
     for (arm, record) in runs {
-        let environment =
-            record.content.extension.as_ref().and_then(|extension| extension.environment.as_ref());
-        if let Some(nodes) = environment.and_then(|environment| environment.nodes) {
+        if let Some(nodes) = environment_of(record).and_then(|environment| environment.nodes) {
             record_value(&mut aspects, "nodes".to_owned(), *arm, nodes.to_string());
         }
     }
@@ -167,9 +167,8 @@ fn collect_nodes(runs: &[(Arm, &Record)]) -> ObservedFactors {
 }
 
 fn collect_replicas(runs: &[(Arm, &Record)]) -> ObservedFactors {
-    let of = |record: &'_ Record| record.content.extension.as_ref()?.environment.clone();
     let recorded: Vec<_> =
-        runs.iter().filter_map(|(arm, record)| Some((*arm, of(record)?.replicas))).collect();
+        runs.iter().filter_map(|(arm, record)| Some((*arm, &environment_of(record)?.replicas))).collect();
     let workloads: BTreeSet<&String> = recorded.iter().flat_map(|(_, replicas)| replicas.keys()).collect();
     let mut aspects = ObservedFactors::new();
     for workload in workloads {
